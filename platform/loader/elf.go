@@ -39,10 +39,10 @@ func (img *Image) parseELF(data []byte) error {
 		return img.errorf("ELF header: file ends after %d of %d bytes", len(data), ehdrSize)
 	}
 	if c := elf.Class(data[elf.EI_CLASS]); c != elf.ELFCLASS64 {
-		return img.errorf("ELF class %v: want ELFCLASS64", c)
+		return img.errorf("ELF class %d: want 2 (64-bit)", c)
 	}
 	if d := elf.Data(data[elf.EI_DATA]); d != elf.ELFDATA2LSB {
-		return img.errorf("ELF data encoding %v: want ELFDATA2LSB", d)
+		return img.errorf("ELF data encoding %d: want 1 (little-endian)", d)
 	}
 	le := binary.LittleEndian
 	if m := elf.Machine(le.Uint16(data[ehMachine:])); m != elf.EM_AARCH64 {
