@@ -1,0 +1,471 @@
+package gicv3
+
+// Reg is a system register: op0, op1, CRn, CRm and op2 packed as in bits 20 to 5 of MRS and MSR.
+type Reg uint16
+
+// The system registers of the CPU interface (IHI 0069, 12.2; DDI 0487, D24.9).
+const (
+	ICC_PMR_EL1     Reg = 3<<14 | 0<<11 | 4<<7 | 6<<3 | 0
+	ICC_IAR0_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 0
+	ICC_EOIR0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 1
+	ICC_HPPIR0_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 2
+	ICC_BPR0_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 3
+	ICC_AP0R0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 4
+	ICC_AP0R1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 5
+	ICC_AP0R2_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 6
+	ICC_AP0R3_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 7
+	ICC_AP1R0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 0
+	ICC_AP1R1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 1
+	ICC_AP1R2_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 2
+	ICC_AP1R3_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 3
+	ICC_DIR_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 1
+	ICC_RPR_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 3
+	ICC_SGI1R_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 5
+	ICC_ASGI1R_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 6
+	ICC_SGI0R_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 7
+	ICC_IAR1_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 0
+	ICC_EOIR1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 1
+	ICC_HPPIR1_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 2
+	ICC_BPR1_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 3
+	ICC_CTLR_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 4
+	ICC_SRE_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 5
+	ICC_IGRPEN0_EL1 Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 6
+	ICC_IGRPEN1_EL1 Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 7
+	ICC_SRE_EL2     Reg = 3<<14 | 4<<11 | 12<<7 | 9<<3 | 5
+	ICC_CTLR_EL3    Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 4
+	ICC_SRE_EL3     Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 5
+	ICC_IGRPEN1_EL3 Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 7
+)
+
+// Fields of ICC_CTLR_EL1 (IHI 0069, 12.2.6) and ICC_CTLR_EL3 (12.2.7).
+const (
+	ctlrCBPR    = 1 << 0
+	ctlrEOImode = 1 << 1
+
+	ctlr3CBPRS     = 1 << 0
+	ctlr3CBPRNS    = 1 << 1
+	ctlr3EOImode3  = 1 << 2
+	ctlr3EOImodeS  = 1 << 3
+	ctlr3EOImodeNS = 1 << 4
+
+	// PRIbits is one less than the number of priority bits, IDbits 1 stands for 24-bit identifiers, A3V for support of Aff3.
+	ctlrCommon = (priorityBits-1)<<8 | 1<<11 | 1<<15
+)
+
+// ICC_SRE_ELx (IHI 0069, 12.2.22 to 12.2.24): system register access cannot be turned off, there is no bypass, and lower levels may always
+// access their own register.
+const (
+	sreFixed  = 7 // DIB, DFB, SRE
+	sreEnable = 8
+)
+
+// intidMask selects an interrupt identifier of IDbits size.
+const intidMask = 0xff_ffff
+
+// Access is what the CPU interface has to know about the PE that accesses a register.
+type Access struct {
+	// EL is the current exception level, 1 to 3.
+	EL int
+	// Secure is SCR_EL3.NS == 0; it selects the bank at EL3 too. A PE without EL3 leaves it false.
+	Secure bool
+	// FIQ and IRQ are the bits of SCR_EL3 that route interrupts to EL3; false without EL3.
+	FIQ, IRQ bool
+	// FMO and IMO are the bits of HCR_EL2 that route physical interrupts to EL2, as they are in effect: false where EL2 is
+	// not enabled in the current security state.
+	FMO, IMO bool
+}
+
+// secureState says whether the PE is in secure state, which EL3 always is.
+func (a Access) secureState() bool { return a.EL == 3 || a.Secure }
+
+// nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8.6): to non-secure software the upper half of
+// the priorities looks like all of them, unless it owns Group 0 too.
+func (a Access) nonSecureView() bool { return !a.secureState() && a.FIQ }
+
+func (a Access) bank() int {
+	if a.Secure {
+		return bankS
+	}
+	return bankNS
+}
+
+func (a Access) group1() Group {
+	if a.Secure {
+		return Group1S
+	}
+	return Group1NS
+}
+
+// lowestEL gives the exception level that a register's op1 names.
+func (r Reg) lowestEL() int {
+	switch r >> 11 & 7 {
+	case 0:
+		return 1
+	case 4:
+		return 2
+	}
+	return 3
+}
+
+// ReadSys reads a system register. ok is false where the read is UNDEFINED. Reading ICC_IAR0_EL1 and ICC_IAR1_EL1
+// acknowledges. Traps by SCR_EL3 and HCR_EL2 are the caller's.
+func (c *CPUInterface) ReadSys(r Reg, a Access) (v uint64, ok bool) {
+	if a.EL < r.lowestEL() {
+		return 0, false
+	}
+	if !c.gic.cfg.TwoSecurityStates {
+		a.Secure = false
+	}
+	switch r {
+	case ICC_IAR1_EL1:
+		return uint64(c.readIAR(c.pendingGroup1(a))), true
+	case ICC_IAR0_EL1:
+		return uint64(c.readIAR(c.pendingGroup0(a))), true
+	case ICC_HPPIR1_EL1:
+		return uint64(c.pendingGroup1(a)), true
+	case ICC_HPPIR0_EL1:
+		return uint64(c.pendingGroup0(a)), true
+	case ICC_PMR_EL1:
+		return uint64(a.priorityView(c.pmr)), true
+	case ICC_RPR_EL1:
+		run := c.running()
+		if run != idle {
+			run = a.priorityView(run)
+		}
+		return uint64(run), true
+	case ICC_BPR0_EL1:
+		return uint64(c.bpr[Group0]), true
+	case ICC_BPR1_EL1:
+		return uint64(c.readBPR1(a)), true
+	case ICC_AP0R0_EL1:
+		return uint64(c.ap[Group0]), true
+	case ICC_AP1R0_EL1:
+		return uint64(c.ap[a.group1()]), true
+	case ICC_CTLR_EL1:
+		v = ctlrCommon
+		if c.cbpr[a.bank()] {
+			v |= ctlrCBPR
+		}
+		if c.eoimode[a.bank()] {
+			v |= ctlrEOImode
+		}
+		return v, true
+	case ICC_CTLR_EL3:
+		return c.readCTLR3(), true
+	case ICC_SRE_EL1:
+		return sreFixed, true
+	case ICC_SRE_EL2, ICC_SRE_EL3:
+		return sreFixed | sreEnable, true
+	case ICC_IGRPEN0_EL1:
+		return uint64(c.enable >> Group0 & 1), true
+	case ICC_IGRPEN1_EL1:
+		return uint64(c.enable >> a.group1() & 1), true
+	case ICC_IGRPEN1_EL3:
+		return uint64(c.enable>>Group1NS&1 | c.enable>>Group1S&1<<1), true
+	}
+	return 0, false
+}
+
+// WriteSys writes a system register. It is false where the write is UNDEFINED.
+func (c *CPUInterface) WriteSys(r Reg, v uint64, a Access) (ok bool) {
+	if a.EL < r.lowestEL() {
+		return false
+	}
+	if !c.gic.cfg.TwoSecurityStates {
+		a.Secure = false
+	}
+	switch r {
+	case ICC_EOIR1_EL1:
+		c.endOfInterrupt(uint32(v&intidMask), false, a)
+	case ICC_EOIR0_EL1:
+		c.endOfInterrupt(uint32(v&intidMask), true, a)
+	case ICC_DIR_EL1:
+		c.writeDIR(uint32(v&intidMask), a)
+	case ICC_PMR_EL1:
+		c.writePMR(uint8(v), a)
+	case ICC_BPR0_EL1:
+		c.bpr[Group0] = max(uint8(v&7), minBPR)
+		c.update()
+	case ICC_BPR1_EL1:
+		c.writeBPR1(uint8(v&7), a)
+	case ICC_AP0R0_EL1:
+		c.ap[Group0] = uint32(v)
+		c.update()
+	case ICC_AP1R0_EL1:
+		c.writeAP1R(uint32(v), a)
+	case ICC_SGI1R_EL1:
+		if a.secureState() {
+			c.sendSGI(v, Group1S, false)
+		} else {
+			c.sendSGI(v, Group1NS, true)
+		}
+	case ICC_ASGI1R_EL1:
+		if a.secureState() {
+			c.sendSGI(v, Group1NS, false)
+		} else {
+			c.sendSGI(v, Group1S, true)
+		}
+	case ICC_SGI0R_EL1:
+		c.sendSGI(v, Group0, !a.secureState())
+	case ICC_CTLR_EL1:
+		c.eoimode[a.bank()] = v&ctlrEOImode != 0
+		// With two security states CBPR belongs to ICC_CTLR_EL3.
+		if c.gic.singleState() {
+			c.cbpr[a.bank()] = v&ctlrCBPR != 0
+			c.update()
+		}
+	case ICC_CTLR_EL3:
+		c.cbpr = [2]bool{bankS: v&ctlr3CBPRS != 0, bankNS: v&ctlr3CBPRNS != 0}
+		c.eoimode = [3]bool{bankS: v&ctlr3EOImodeS != 0, bankNS: v&ctlr3EOImodeNS != 0, bankEL3: v&ctlr3EOImode3 != 0}
+		c.update()
+	case ICC_SRE_EL1, ICC_SRE_EL2, ICC_SRE_EL3:
+		// All implemented bits are fixed.
+	case ICC_IGRPEN0_EL1:
+		c.enableGroup(Group0, v&1 != 0)
+	case ICC_IGRPEN1_EL1:
+		c.enableGroup(a.group1(), v&1 != 0)
+	case ICC_IGRPEN1_EL3:
+		c.enableGroup(Group1NS, v&1 != 0)
+		c.enableGroup(Group1S, v&2 != 0)
+	default:
+		return false
+	}
+	return true
+}
+
+// pendingGroup1 gives what ICC_HPPIR1_EL1 reads: the highest priority pending interrupt if it is in Group 1 and the access may
+// know of it, else 1023.
+func (c *CPUInterface) pendingGroup1(a Access) uint32 {
+	switch c.best.group {
+	case Group1S:
+		if a.secureState() {
+			return uint32(c.best.id)
+		}
+	case Group1NS:
+		if a.EL == 3 || !a.Secure {
+			return uint32(c.best.id)
+		}
+	}
+	return spurious
+}
+
+// pendingGroup0 gives what ICC_HPPIR0_EL1 reads. EL3 learns which Group 1 is pending instead (IHI 0069, 2.2.1, INTIDs 1020
+// and 1021).
+func (c *CPUInterface) pendingGroup0(a Access) uint32 {
+	switch c.best.group {
+	case Group0:
+		if a.secureState() || c.gic.singleState() {
+			return uint32(c.best.id)
+		}
+	case Group1S:
+		if a.EL == 3 {
+			return pendingSecure
+		}
+	case Group1NS:
+		if a.EL == 3 {
+			return pendingNonSecure
+		}
+	}
+	return spurious
+}
+
+// readIAR acknowledges the highest priority pending interrupt if pend names it and it has sufficient priority.
+func (c *CPUInterface) readIAR(pend uint32) uint32 {
+	switch {
+	case c.signal == noGroup:
+		return spurious
+	case pend >= pendingSecure:
+		return pend
+	}
+	return c.acknowledge()
+}
+
+// priorityView gives a priority as the access sees it; secure ones look like 0 in the non-secure view.
+func (a Access) priorityView(p uint8) uint8 {
+	if !a.nonSecureView() {
+		return p
+	}
+	if p&nonSecureHalf == 0 {
+		return 0
+	}
+	return p << 1
+}
+
+func (c *CPUInterface) writePMR(v uint8, a Access) {
+	if a.nonSecureView() {
+		if c.pmr&nonSecureHalf == 0 {
+			return // a mask in the secure half is not for non-secure software to lift
+		}
+		v = v>>1 | nonSecureHalf
+	}
+	c.pmr = v & priorityMask
+	c.update()
+}
+
+// readBPR1 follows IHI 0069, 12.2.5: where a common binary point is in use, EL1 and EL2 see ICC_BPR0_EL1 (+ 1 if non-secure).
+func (c *CPUInterface) readBPR1(a Access) uint8 {
+	if a.EL < 3 && c.cbpr[a.bank()] {
+		if a.Secure {
+			return c.bpr[Group0]
+		}
+		return min(c.bpr[Group0]+1, 7)
+	}
+	return c.bpr[a.group1()]
+}
+
+func (c *CPUInterface) writeBPR1(v uint8, a Access) {
+	switch {
+	case a.EL < 3 && c.cbpr[a.bank()]:
+		if !a.Secure {
+			return
+		}
+		c.bpr[Group0] = max(v, minBPR)
+	case a.Secure:
+		c.bpr[Group1S] = max(v, minBPR)
+	default:
+		c.bpr[Group1NS] = max(v, minBPR+1)
+	}
+	c.update()
+}
+
+func (c *CPUInterface) writeAP1R(v uint32, a Access) {
+	g := a.group1()
+	if a.nonSecureView() {
+		// Non-secure software may save, clear and restore its active priorities, but must not make up ones in the secure half,
+		// which would hold back secure interrupts.
+		v &= c.ap[g] | nonSecureLevels
+	}
+	c.ap[g] = v
+	c.update()
+}
+
+func (c *CPUInterface) readCTLR3() uint64 {
+	v := uint64(ctlrCommon)
+	for _, f := range [...]struct {
+		set bool
+		bit uint64
+	}{
+		{c.cbpr[bankS], ctlr3CBPRS}, {c.cbpr[bankNS], ctlr3CBPRNS},
+		{c.eoimode[bankEL3], ctlr3EOImode3}, {c.eoimode[bankS], ctlr3EOImodeS}, {c.eoimode[bankNS], ctlr3EOImodeNS},
+	} {
+		if f.set {
+			v |= f.bit
+		}
+	}
+	return v
+}
+
+func (c *CPUInterface) enableGroup(g Group, on bool) {
+	e := c.enable &^ (1 << g)
+	if on {
+		e |= 1 << g
+	}
+	if e != c.enable {
+		c.enable = e
+		c.gic.choose()
+		c.gic.rescanAll()
+	}
+}
+
+// split says whether priority drop and deactivation are separate for the access (EOImode).
+func (c *CPUInterface) split(a Access) bool {
+	if a.EL == 3 {
+		return c.eoimode[bankEL3]
+	}
+	return c.eoimode[a.bank()]
+}
+
+// endOfInterrupt is a write of ICC_EOIR0_EL1 or ICC_EOIR1_EL1 (IHI 0069, 4.1.2, 12.2.10 and 12.2.11). Identifiers that name no
+// interrupt, and a register that does not fit the group of the running priority, have no effect.
+func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a Access) {
+	w, bit := c.interrupt(id)
+	if w == nil {
+		return
+	}
+	g := c.runningGroup()
+	var may bool
+	switch g {
+	case Group0:
+		may = zero && (a.secureState() || c.gic.singleState())
+	case Group1S:
+		may = !zero && a.secureState()
+	case Group1NS:
+		may = !zero && (a.EL == 3 || !a.Secure)
+	}
+	if !may {
+		return
+	}
+	c.drop(g)
+	c.emit("END", id, g)
+	// An identifier of another group than the one that ends is not what was acknowledged. It must not give non-secure
+	// software a way to deactivate secure interrupts.
+	if !c.split(a) && w.active&bit != 0 && c.gic.groupOf(w, id%32) == g {
+		c.deactivate(id)
+	} else {
+		c.update()
+	}
+}
+
+// writeDIR is a write of ICC_DIR_EL1 (IHI 0069, 12.2.9). It has no effect without EOImode, and on interrupts that the access may
+// not deactivate: those routed to a higher exception level, and secure ones from non-secure state.
+func (c *CPUInterface) writeDIR(id uint32, a Access) {
+	w, bit := c.interrupt(id)
+	if w == nil || !c.split(a) || w.active&bit == 0 {
+		return
+	}
+	g := c.gic.groupOf(w, id%32)
+	routed := a.IRQ || a.EL == 1 && a.IMO
+	if g == Group0 {
+		routed = a.FIQ || a.EL == 1 && a.FMO
+	}
+	secure := !c.gic.singleState() && g != Group1NS
+	if a.EL == 3 || !routed && (a.Secure || !secure) {
+		c.deactivate(id)
+	}
+}
+
+// Fields of ICC_SGI0R_EL1, ICC_SGI1R_EL1 and ICC_ASGI1R_EL1 (IHI 0069, 12.2.19 to 12.2.21).
+const (
+	sgiIRM        = 1 << 40
+	sgiINTIDShift = 24
+)
+
+// sendSGI generates a software generated interrupt of a group.
+func (c *CPUInterface) sendSGI(v uint64, group Group, nonSecure bool) {
+	g := c.gic
+	id := uint32(v >> sgiINTIDShift & 15)
+	cluster := v>>48&0xff<<32 | v>>32&0xff<<16 | v>>16&0xff<<8
+	for i := range g.cpus {
+		t := &g.cpus[i]
+		if v&sgiIRM != 0 {
+			if t == c {
+				continue
+			}
+		} else if aff0 := t.affinity & 0xff; t.affinity&^0xff != cluster || aff0 > 15 || v>>aff0&1 == 0 {
+			continue
+		}
+		t.receiveSGI(id, group, nonSecure)
+	}
+}
+
+// receiveSGI makes an SGI pending if the target's configuration and GICR_NSACR allow it (IHI 0069, 12.1.10).
+func (c *CPUInterface) receiveSGI(id uint32, group Group, nonSecure bool) {
+	g := c.gic
+	own := g.groupOf(&c.private, id)
+	if g.singleState() {
+		// ICC_SGI1R_EL1 generates interrupts of either group, the others those of Group 0 only.
+		if group != Group1NS && own != Group0 {
+			return
+		}
+	} else {
+		// A request for secure Group 1 may generate a Group 0 interrupt too.
+		if own != group && (group != Group1S || own != Group0) {
+			return
+		}
+		if access := c.nsacr >> (2 * id) & 3; nonSecure && (own == Group0 && access < 1 || own == Group1S && access < 2) {
+			return
+		}
+	}
+	c.private.latch |= 1 << id
+	c.rescan()
+}
