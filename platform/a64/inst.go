@@ -1,5 +1,7 @@
 package a64
 
+import "gatehouse/platform/softfloat"
+
 // Op names a decoded operation. Operations differ where their execution differs: width, flag setting and addressing mode are
 // part of the operation, so that executing one tests nothing again.
 type Op uint16
@@ -39,8 +41,9 @@ type Regs struct {
 	// C is CF (0 or 1), V is VF (0 or 1). A 32-bit result is stored sign-extended in both NF and ZF.
 	NF, ZF, CF, VF uint64
 	V              [32][2]uint64
-	// FPCR and FPSR hold the floating-point control and status bits (DDI 0487, C5.2.7 and C5.2.8).
-	FPCR, FPSR uint32
+	// FPCR and FPSR hold the floating-point control and status bits (DDI 0487, C5.2.7 and C5.2.8). They are the environment
+	// that arithmetic works in.
+	softfloat.Env
 }
 
 // NZCV gives the condition flags as in bits 31 to 28 of the NZCV register.
