@@ -137,10 +137,30 @@ func (e *Env) Compare64(a, b uint64, signalAll bool) uint8 {
 }
 
 // Max64 is FPMax (FMAX).
-func (e *Env) Max64(a, b uint64) uint64 { return e.max(double, a, b) }
+func (e *Env) Max64(a, b uint64) uint64 {
+	if plain64(a) && plain64(b) {
+		switch x, y := math.Float64frombits(a), math.Float64frombits(b); {
+		case x > y:
+			return a
+		case x != y:
+			return b
+		}
+	}
+	return e.max(double, a, b)
+}
 
 // Min64 is FPMin (FMIN).
-func (e *Env) Min64(a, b uint64) uint64 { return e.min(double, a, b) }
+func (e *Env) Min64(a, b uint64) uint64 {
+	if plain64(a) && plain64(b) {
+		switch x, y := math.Float64frombits(a), math.Float64frombits(b); {
+		case x < y:
+			return a
+		case x != y:
+			return b
+		}
+	}
+	return e.min(double, a, b)
+}
 
 // MaxNum64 is FPMaxNum (FMAXNM): a single quiet NaN counts as minus infinity.
 func (e *Env) MaxNum64(a, b uint64) uint64 { return e.maxNum(double, a, b) }
@@ -194,12 +214,22 @@ func (e *Env) RoundIntN64(a uint64, r Rounding, size int) uint64 {
 // ToFixed64 is FPToFixed (FCVTNS, FCVTZU, ...): a fixed-point number of size bits (16, 32
 // or 64), fbits of them fraction. It saturates, and the bits of the result above size are zero.
 func (e *Env) ToFixed64(a uint64, size uint, unsigned bool, fbits uint, r Rounding) uint64 {
+	// Truncation of a normal number below 2^(size-1), as compilers' casts have it.
+	if r == RoundZero && fbits == 0 && uint(exp64(a)-1) < 1021+size && (!unsigned || a>>63 == 0) {
+		x := math.Float64frombits(a)
+		i := int64(x)
+		e.inexact(float64(i) != x)
+		return uint64(i) << (64 - size) >> (64 - size)
+	}
 	return e.toFixed(double, a, size, unsigned, fbits, r)
 }
 
 // FromFixed64 is FixedToFP (SCVTF, UCVTF): v is the low size bits (16, 32 or 64), fbits of
 // them fraction. The instructions round with e.Rounding().
 func (e *Env) FromFixed64(v uint64, size uint, unsigned bool, fbits uint, r Rounding) uint64 {
+	if i := extend(v, size, unsigned); fbits == 0 && i>>53 == i>>63 && (!unsigned || i >= 0) {
+		return math.Float64bits(float64(i)) // exact
+	}
 	return e.fromFixed(double, v, size, unsigned, fbits, r)
 }
 

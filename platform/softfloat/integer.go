@@ -116,15 +116,22 @@ func (e *Env) toFixed(f format, a uint64, size uint, unsigned bool, fbits uint, 
 	return i & all
 }
 
+// extend sign- or zero-extends the low size bits.
+func extend(v uint64, size uint, unsigned bool) int64 {
+	v <<= 64 - size
+	if unsigned {
+		return int64(v >> (64 - size))
+	}
+	return int64(v) >> (64 - size)
+}
+
 // fromFixed is FixedToFP: the low size bits of v, fbits of them fraction.
 func (e *Env) fromFixed(f format, v uint64, size uint, unsigned bool, fbits uint, r Rounding) uint64 {
-	v <<= 64 - size
-	neg := !unsigned && v>>63 != 0
+	i := extend(v, size, unsigned)
+	neg := !unsigned && i < 0
+	v = uint64(i)
 	if neg {
-		v = uint64(int64(v) >> (64 - size))
 		v = -v
-	} else {
-		v >>= 64 - size
 	}
 	if v == 0 {
 		return 0

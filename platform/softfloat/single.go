@@ -145,10 +145,30 @@ func (e *Env) Compare32(a, b uint32, signalAll bool) uint8 {
 }
 
 // Max32 is FPMax (FMAX).
-func (e *Env) Max32(a, b uint32) uint32 { return uint32(e.max(single, uint64(a), uint64(b))) }
+func (e *Env) Max32(a, b uint32) uint32 {
+	if plain32(a) && plain32(b) {
+		switch x, y := math.Float32frombits(a), math.Float32frombits(b); {
+		case x > y:
+			return a
+		case x != y:
+			return b
+		}
+	}
+	return uint32(e.max(single, uint64(a), uint64(b)))
+}
 
 // Min32 is FPMin (FMIN).
-func (e *Env) Min32(a, b uint32) uint32 { return uint32(e.min(single, uint64(a), uint64(b))) }
+func (e *Env) Min32(a, b uint32) uint32 {
+	if plain32(a) && plain32(b) {
+		switch x, y := math.Float32frombits(a), math.Float32frombits(b); {
+		case x < y:
+			return a
+		case x != y:
+			return b
+		}
+	}
+	return uint32(e.min(single, uint64(a), uint64(b)))
+}
 
 // MaxNum32 is FPMaxNum (FMAXNM): a single quiet NaN counts as minus infinity.
 func (e *Env) MaxNum32(a, b uint32) uint32 { return uint32(e.maxNum(single, uint64(a), uint64(b))) }
@@ -202,12 +222,22 @@ func (e *Env) RoundIntN32(a uint32, r Rounding, size int) uint32 {
 // ToFixed32 is FPToFixed (FCVTNS, FCVTZU, ...): a fixed-point number of size bits (16, 32
 // or 64), fbits of them fraction. It saturates, and the bits of the result above size are zero.
 func (e *Env) ToFixed32(a uint32, size uint, unsigned bool, fbits uint, r Rounding) uint64 {
+	// Truncation of a normal number below 2^(size-1), as compilers' casts have it.
+	if r == RoundZero && fbits == 0 && uint(exp32(a)-1) < 125+size && (!unsigned || a>>31 == 0) {
+		x := math.Float32frombits(a)
+		i := int64(x)
+		e.inexact(float32(i) != x)
+		return uint64(i) << (64 - size) >> (64 - size)
+	}
 	return e.toFixed(single, uint64(a), size, unsigned, fbits, r)
 }
 
 // FromFixed32 is FixedToFP (SCVTF, UCVTF): v is the low size bits (16, 32 or 64), fbits of
 // them fraction. The instructions round with e.Rounding().
 func (e *Env) FromFixed32(v uint64, size uint, unsigned bool, fbits uint, r Rounding) uint32 {
+	if i := extend(v, size, unsigned); fbits == 0 && i>>24 == i>>63 && (!unsigned || i >= 0) {
+		return math.Float32bits(float32(i)) // exact
+	}
 	return uint32(e.fromFixed(single, v, size, unsigned, fbits, r))
 }
 
