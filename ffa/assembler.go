@@ -2,8 +2,8 @@ package ffa
 
 import "slices"
 
-// Assembler collects the fragments of a memory transaction descriptor (DEN0140, section 1.12
-// "Transmission of transaction descriptor in fragments"). It is a plain value: Total and Data are all of it.
+// Assembler collects the fragments of a memory transaction descriptor (FFA_MEM_FRAG_RX and
+// FFA_MEM_FRAG_TX). It is a plain value: Total and Data are all of it.
 //
 // The first fragment must hold everything up to and including the composite memory region descriptor, so
 // that the number of constituents is known before memory is spent on them; the constituents may continue in

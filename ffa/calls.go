@@ -42,7 +42,7 @@ func form(f32 Function, smc64 bool) uint64 {
 
 func endpoints(high, low EndpointID) uint64 { return uint64(high)<<16 | uint64(low) }
 
-// ErrorReply is FFA_ERROR: w1 is zero, w2 the code as a zero-extended 32-bit number (DEN0077A, 12.1).
+// ErrorReply is FFA_ERROR: w1 is zero, w2 the code as a zero-extended 32-bit number (DEN0077A, FFA_ERROR).
 func ErrorReply(code Error) Registers {
 	return Registers{0: uint64(Error32), 2: uint64(uint32(code))}
 }
@@ -68,7 +68,7 @@ func SuccessReply(words ...uint32) Registers {
 }
 
 // HandleReply is the FFA_SUCCESS_32 that completes a memory send: w2 and w3 are the handle. It is the
-// 32-bit form even when the request was SMC64 (DEN0140, FFA_MEM_DONATE, table "FFA_SUCCESS encoding").
+// 32-bit form even when the request was SMC64 (DEN0140, FFA_MEM_DONATE, LEND and SHARE).
 func HandleReply(h Handle) Registers { return SuccessReply(uint32(h), uint32(h>>32)) }
 
 // VersionReply answers FFA_VERSION: the version stands in x0 itself.
@@ -95,7 +95,7 @@ func (c VersionCall) Registers() Registers {
 	return Registers{0: uint64(Version32), 1: uint64(c.Asked)}
 }
 
-// RXTXMap is FFA_RXTX_MAP (DEN0077A, 13.6). TX is the buffer that the caller writes.
+// RXTXMap is FFA_RXTX_MAP (DEN0077A). TX is the buffer that the caller writes.
 type RXTXMap struct {
 	SMC64  bool
 	TX, RX uint64
@@ -169,7 +169,7 @@ func (c RXRelease) Registers() Registers {
 // IDGetReply answers FFA_ID_GET and FFA_SPM_ID_GET.
 func IDGetReply(id EndpointID) Registers { return SuccessReply(uint32(id)) }
 
-// PartitionInfoGet is FFA_PARTITION_INFO_GET (DEN0077A, 13.8).
+// PartitionInfoGet is FFA_PARTITION_INFO_GET (DEN0077A).
 type PartitionInfoGet struct {
 	UUID      UUID // nil for all partitions
 	CountOnly bool // from version 1.1
@@ -265,7 +265,7 @@ func (c MemPerm) Registers() Registers {
 	return Registers{form(MemPermGet32, c.SMC64), c.Base, uint64(c.Pages)}
 }
 
-// ConsoleLog is FFA_CONSOLE_LOG (DEN0077A, 13.15). Text holds at most ConsoleLogMax32 or ConsoleLogMax64
+// ConsoleLog is FFA_CONSOLE_LOG (DEN0077A 1.2). Text holds at most ConsoleLogMax32 or ConsoleLogMax64
 // characters.
 type ConsoleLog struct {
 	SMC64 bool
@@ -333,7 +333,7 @@ func (c SecondaryEPRegister) Registers() Registers {
 	return Registers{form(SecondaryEPRegister32, c.SMC64), c.Entry}
 }
 
-// NSResInfoGet is FFA_NS_RES_INFO_GET (DEN0077A version 1.3, 13.13).
+// NSResInfoGet is FFA_NS_RES_INFO_GET (DEN0077A 1.3 ALP2, section 13.13).
 type NSResInfoGet struct {
 	Target      EndpointID // meaningful when TargetValid
 	TargetValid bool       // flags bit 0

@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// EndpointID is a 16-bit FF-A endpoint or component identifier (DEN0077A, section 6.1). Bit 15 is set
+// EndpointID is a 16-bit FF-A endpoint or component identifier (DEN0077A 1.2, section 6.1). Bit 15 is set
 // for secure partitions and the SPM.
 type EndpointID uint16
 
@@ -54,7 +54,7 @@ func UUIDFromWords(w [4]uint32) UUID {
 }
 
 // Words returns the UUID as FF-A registers carry it: octets 4i to 4i+3 as a little-endian word
-// (DEN0077A, section 13.8; SMCCC UUID format).
+// (the UUID format of SMCCC 1.2, section 5.3).
 func (u UUID) Words() [4]uint32 {
 	var w [4]uint32
 	for i := range w {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Error is an FF-A error code (DEN0077A, table 12.2). It is an error itself, so that
+// Error is an FF-A error code (DEN0077A, "Error status codes"). It is an error itself, so that
 // errors.Is(err, ffa.Denied) works on everything this package returns.
 type Error int32
 

@@ -1,6 +1,6 @@
 package ffa
 
-// FeatureID is a feature that FFA_FEATURES can be asked about (DEN0077A, table 13.14).
+// FeatureID is a feature that FFA_FEATURES can be asked about (DEN0077A, "Feature IDs").
 type FeatureID uint32
 
 // Feature ids.
@@ -25,7 +25,7 @@ func (f FeatureID) String() string {
 	return hexString(uint64(f))
 }
 
-// Features is FFA_FEATURES (DEN0077A, 13.3).
+// Features is FFA_FEATURES (DEN0077A).
 type Features struct {
 	ID         uint32 // w1: a function identifier when bit 31 is set, else a FeatureID
 	Properties uint32 // w2
@@ -34,7 +34,7 @@ type Features struct {
 // Input property of a query for FFA_MEM_RETRIEVE_REQ: the caller understands the NS attribute bit.
 const RetrieveInputNSBit uint32 = 1 << 1
 
-// Output properties of memory management functions (DEN0140, table 3.1).
+// Output properties of memory management functions (DEN0140 1.2, table 3.1).
 const (
 	// MemPropertyDynamicBuffer: the descriptor may stand in a buffer given in x3/w4.
 	MemPropertyDynamicBuffer uint32 = 1 << 0

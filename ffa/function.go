@@ -4,10 +4,10 @@ package ffa
 // package converts without a copy: (*ffa.Registers)(&regs).
 type Registers = [18]uint64
 
-// Function is an FF-A function identifier (DEN0077A, chapter 12 to 18 "Function ID").
+// Function is an FF-A function identifier (DEN0077A, "FF-A function identifiers").
 type Function uint32
 
-// Bits of a function identifier (SMC Calling Convention, DEN0028, section 2.5).
+// Bits of a function identifier (SMC Calling Convention, DEN0028).
 const (
 	smc64Bit Function = 1 << 30
 	// sveHint says that the caller has no live SVE state; it is not part of the identifier.

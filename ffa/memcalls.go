@@ -1,7 +1,7 @@
 package ffa
 
 // MemSend is FFA_MEM_SHARE, FFA_MEM_LEND, FFA_MEM_DONATE and FFA_MEM_RETRIEVE_REQ: the same registers
-// (DEN0140, chapter 2).
+// (DEN0140).
 type MemSend struct {
 	Function Function
 	Total    uint32 // bytes of the whole descriptor

@@ -5,8 +5,8 @@ import "strings"
 // PageSize is the FF-A page unit in bytes, whatever the granule of the caller.
 const PageSize = 4096
 
-// Handle identifies a memory transaction (DEN0140, section 1.9 "Memory region handle"). Bit 63 says that the hypervisor, not the
-// SPMC, allocated it.
+// Handle identifies a memory transaction (DEN0077A 1.0, section 5.10.2). Bit 63 says that the
+// hypervisor, not the SPMC, allocated it.
 type Handle uint64
 
 // InvalidHandle is all ones.
@@ -17,7 +17,7 @@ func (h Handle) ByHypervisor() bool { return h>>63 != 0 }
 
 func (h Handle) String() string { return hexString(uint64(h)) }
 
-// MemoryAttributes is the memory region attributes descriptor (DEN0140, table 1.18).
+// MemoryAttributes is the memory region attributes descriptor (DEN0077A 1.1, table 10.18).
 type MemoryAttributes uint16
 
 // Fields of MemoryAttributes.
@@ -80,7 +80,7 @@ func (a MemoryAttributes) String() string {
 	return s
 }
 
-// Permissions is the memory access permissions byte (DEN0140, table 1.15).
+// Permissions is the memory access permissions byte (DEN0077A 1.1, table 10.15).
 type Permissions uint8
 
 // Fields of Permissions.
@@ -120,8 +120,8 @@ func (p Permissions) String() string {
 	return s
 }
 
-// MemoryFlags is the flags word of a memory transaction or relinquish descriptor (DEN0140, tables 1.21 to
-// 1.23 and 2.27).
+// MemoryFlags is the flags word of a memory transaction or relinquish descriptor (DEN0140, "Flags
+// usage").
 type MemoryFlags uint32
 
 // Fields of MemoryFlags.

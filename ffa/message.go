@@ -2,8 +2,8 @@ package ffa
 
 import "encoding/binary"
 
-// DirectMessage is FFA_MSG_SEND_DIRECT_REQ or, with Response, FFA_MSG_SEND_DIRECT_RESP (DEN0077A, 15.2
-// and 15.3). A response has the calling convention of its request.
+// DirectMessage is FFA_MSG_SEND_DIRECT_REQ or, with Response, FFA_MSG_SEND_DIRECT_RESP (DEN0077A). A
+// response has the calling convention of its request.
 type DirectMessage struct {
 	SMC64       bool
 	Response    bool
@@ -14,7 +14,8 @@ type DirectMessage struct {
 	Payload     [5]uint64        // x3-x7
 }
 
-// FrameworkMessage is the type of a direct message between framework components (DEN0077A, 18.2).
+// FrameworkMessage is the type of a direct message between framework components (DEN0077A,
+// "Framework messages").
 type FrameworkMessage uint8
 
 // Framework messages.
@@ -88,8 +89,8 @@ func (m *DirectMessage) Reply(payload [5]uint64) Registers {
 	return resp.Registers()
 }
 
-// DirectMessage2 is FFA_MSG_SEND_DIRECT_REQ2 or, with Response, FFA_MSG_SEND_DIRECT_RESP2 (DEN0077A, 15.4
-// and 15.5). The UUID of a response must be zero.
+// DirectMessage2 is FFA_MSG_SEND_DIRECT_REQ2 or, with Response, FFA_MSG_SEND_DIRECT_RESP2 (DEN0077A
+// 1.2). The UUID of a response must be zero.
 type DirectMessage2 struct {
 	Response    bool
 	Source      EndpointID
@@ -161,7 +162,7 @@ func (c MsgSend2) Registers() Registers {
 	return r
 }
 
-// IndirectHeader is the partition message header of an indirect message (DEN0077A, table 7.1).
+// IndirectHeader is the partition message header of an indirect message (DEN0077A 1.3, table 7.1).
 type IndirectHeader struct {
 	Offset   uint32 // of the payload, from the start of the header
 	Receiver EndpointID

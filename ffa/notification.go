@@ -1,6 +1,6 @@
 package ffa
 
-// NotificationBitmapCreate is FFA_NOTIFICATION_BITMAP_CREATE or, with Destroy, ..._DESTROY (DEN0077A, 16.1).
+// NotificationBitmapCreate is FFA_NOTIFICATION_BITMAP_CREATE or, with Destroy, ..._DESTROY (DEN0077A).
 type NotificationBitmapCreate struct {
 	Destroy bool
 	VM      EndpointID
@@ -32,7 +32,7 @@ func (c NotificationBitmapCreate) Registers() Registers {
 	return Registers{0: uint64(NotificationBitmapCreate32), 1: uint64(c.VM), 2: uint64(c.VCPUs)}
 }
 
-// NotificationBind is FFA_NOTIFICATION_BIND or, with Unbind, FFA_NOTIFICATION_UNBIND (DEN0077A, 16.3).
+// NotificationBind is FFA_NOTIFICATION_BIND or, with Unbind, FFA_NOTIFICATION_UNBIND (DEN0077A).
 type NotificationBind struct {
 	Unbind   bool
 	Sender   EndpointID // w1[31:16]: who may set the notifications
@@ -80,7 +80,7 @@ func (c NotificationBind) Registers() Registers {
 	return r
 }
 
-// NotificationSet is FFA_NOTIFICATION_SET (DEN0077A, 16.5).
+// NotificationSet is FFA_NOTIFICATION_SET (DEN0077A).
 type NotificationSet struct {
 	Sender   EndpointID
 	Receiver EndpointID
@@ -139,7 +139,7 @@ const (
 	NotificationsFromHyp NotificationGetFlags = 1 << 3
 )
 
-// NotificationGet is FFA_NOTIFICATION_GET (DEN0077A, 16.6).
+// NotificationGet is FFA_NOTIFICATION_GET (DEN0077A).
 type NotificationGet struct {
 	VCPU     uint16
 	Receiver EndpointID
@@ -188,7 +188,7 @@ func (p PendingNotifications) Registers() Registers {
 	return r
 }
 
-// Layout of the reply to FFA_NOTIFICATION_INFO_GET (DEN0077A, 16.7.1).
+// Layout of the reply to FFA_NOTIFICATION_INFO_GET (DEN0077A 1.1 BET0, section 17.7.1).
 const (
 	infoMorePending = 1 << 0
 	infoCountShift  = 7

@@ -2,7 +2,7 @@ package ffa
 
 import "encoding/binary"
 
-// PartitionProperties is the property word of a partition information descriptor (DEN0077A, table 6.2).
+// PartitionProperties is the property word of a partition information descriptor (DEN0077A 1.2, table 6.2).
 type PartitionProperties uint32
 
 // Partition properties.
@@ -42,7 +42,8 @@ func (p PartitionProperties) Visible(v Version) PartitionProperties {
 	return p & propMask1_3
 }
 
-// PartitionInfo is a partition information descriptor (DEN0077A, table 6.1).
+// PartitionInfo is a partition information descriptor (DEN0077A 1.3, table 6.1;
+// 1.1, table 13.37).
 type PartitionInfo struct {
 	ID                EndpointID
 	ExecutionContexts uint16
@@ -109,7 +110,7 @@ func ParsePartitionInfo(b []byte, size uint32) (PartitionInfo, error) {
 	return p, nil
 }
 
-// PartitionInfoGetRegs is FFA_PARTITION_INFO_GET_REGS (DEN0077A, 13.9).
+// PartitionInfoGetRegs is FFA_PARTITION_INFO_GET_REGS (DEN0077A 1.2).
 type PartitionInfoGetRegs struct {
 	UUID  UUID   // nil for all partitions
 	Start uint16 // index of the first descriptor wanted

@@ -2,7 +2,8 @@ package ffa
 
 import "encoding/binary"
 
-// Relinquish is the descriptor of FFA_MEM_RELINQUISH, which stands in TX (DEN0140, table 2.26). The flags are
+// Relinquish is the descriptor of FFA_MEM_RELINQUISH, which stands in TX (DEN0077A 1.1,
+// table 16.25). The flags are
 // FlagZero (zero after) and FlagTimeSlice.
 type Relinquish struct {
 	Handle    Handle

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Sizes of the parts of a memory transaction descriptor in bytes (DEN0140, tables 1.13 to 1.20).
+// Sizes of the parts of a memory transaction descriptor in bytes (DEN0077A 1.1, tables 10.13 to 10.20,
+// DEN0140 1.2, table 1.16).
 const (
 	TransactionHeaderSize1_0 = 32
 	TransactionHeaderSize1_1 = 48
@@ -19,7 +20,7 @@ const (
 	MaxEMADs = 64
 )
 
-// EMAD is an endpoint memory access descriptor (DEN0140, table 1.16).
+// EMAD is an endpoint memory access descriptor (DEN0140 1.2, table 1.16).
 type EMAD struct {
 	Receiver    EndpointID
 	Permissions Permissions
@@ -409,7 +410,7 @@ func (t *MemoryTransaction) parseEMAD(b []byte, i int, k TransactionKind, l layo
 	return nil
 }
 
-// permissionsRule returns the rule that p breaks, or "" (DEN0140, section 1.10.2 and 1.10.3).
+// permissionsRule returns the rule that p breaks, or "" (DEN0077A 1.1, section 10.10.3).
 func permissionsRule(p Permissions, k TransactionKind) Rule {
 	switch {
 	case p&permissionsMBZ != 0:

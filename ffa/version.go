@@ -3,7 +3,7 @@ package ffa
 import "strconv"
 
 // Version is an FF-A version: major in bits 30:16, minor in bits 15:0, bit 31 must be zero
-// (DEN0077A, section 13.2 FFA_VERSION).
+// (DEN0077A 1.2, section 13.2).
 type Version uint32
 
 // Versions this package knows layouts of.

@@ -2,7 +2,7 @@ package smc
 
 import "strconv"
 
-// Registers is x0-x17 at an SMC (SMCCC 1.2, section 2.6). Calls of earlier versions use x0-x7 and return
+// Registers is x0-x17 at an SMC (SMCCC 1.2). Calls of earlier versions use x0-x7 and return
 // x0-x3.
 type Registers [18]uint64
 
@@ -21,7 +21,7 @@ func (r *Registers) Arg(i int) uint64 {
 	return uint64(uint32(r[i]))
 }
 
-// Function is an SMCCC function identifier (DEN0028, section 2.5).
+// Function is an SMCCC function identifier (DEN0028, "SMC and HVC Function Identifiers").
 type Function uint32
 
 // Bits of a function identifier.
@@ -64,7 +64,7 @@ func MakeFunction(fast, smc64 bool, owner Owner, number uint16) Function {
 	return f
 }
 
-// Owner is an owning entity number (DEN0028, table 6-2).
+// Owner is an owning entity number (DEN0028, "Function Identifier Ranges").
 type Owner uint8
 
 // Owning entities.
@@ -98,14 +98,14 @@ func (o Owner) String() string {
 	return "owner-" + strconv.Itoa(int(o))
 }
 
-// Discovery calls that each owner has (DEN0028, section 6.2).
+// Discovery calls that each owner has (DEN0028).
 const (
 	NumberCallCount uint16 = 0xFF00
 	NumberCallUID   uint16 = 0xFF01
 	NumberRevision  uint16 = 0xFF03
 )
 
-// Arm Architecture calls (DEN0028, chapter 7).
+// Arm Architecture calls (DEN0028, "Arm Architecture Calls").
 const (
 	SMCCCVersion         Function = 0x8000_0000
 	ArchFeatures         Function = 0x8000_0001
@@ -148,13 +148,13 @@ const (
 )
 
 // Unknown is x0 of the reply to an unknown function: all ones in 64 bits, also for SMC32, because callers
-// compare it with an unsigned long (DEN0028, section 5.2).
+// compare it with an unsigned long (DEN0028, "Unknown Function Identifier").
 const Unknown = ^uint64(0)
 
 // UnknownReply is the reply to an unknown function.
 func UnknownReply() Registers { return Registers{0: Unknown} }
 
-// Result is a return code of an architecture call (DEN0028, section 7.1).
+// Result is a return code of an architecture call (DEN0028, "Arm Architecture Calls").
 type Result int32
 
 // Results of architecture calls.
@@ -182,7 +182,7 @@ func (r Result) String() string {
 	return strconv.Itoa(int(r))
 }
 
-// TRNGResult is a return code of the TRNG interface (DEN0098, section 2.2).
+// TRNGResult is a return code of the TRNG interface (DEN0098).
 type TRNGResult int32
 
 // TRNG results.

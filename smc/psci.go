@@ -2,7 +2,7 @@ package smc
 
 import "strconv"
 
-// PSCI functions (DEN0022, section 5.1). The suffix 64 marks the SMC64 form.
+// PSCI functions (DEN0022). The suffix 64 marks the SMC64 form.
 const (
 	PSCIVersion                Function = 0x8400_0000
 	PSCICPUSuspend             Function = 0x8400_0001
@@ -97,7 +97,7 @@ const (
 	PSCIVersion1_3 uint32 = 0x1_0003
 )
 
-// PSCIResult is a PSCI return code (DEN0022, section 5.2.2).
+// PSCIResult is a PSCI return code (DEN0022, "Return error codes").
 type PSCIResult int32
 
 // PSCI results.
@@ -129,7 +129,7 @@ func (r PSCIResult) String() string {
 	return strconv.Itoa(int(r))
 }
 
-// AffinityState is what AFFINITY_INFO returns on success (DEN0022, section 5.7.3).
+// AffinityState is what AFFINITY_INFO returns on success (DEN0022, "AFFINITY_INFO").
 type AffinityState uint32
 
 // Affinity states.
@@ -151,11 +151,11 @@ func (s AffinityState) String() string {
 	return strconv.Itoa(int(s))
 }
 
-// Results of MIGRATE_INFO_TYPE (DEN0022, section 5.9.3).
+// Results of MIGRATE_INFO_TYPE (DEN0022, "MIGRATE_INFO_TYPE").
 const (
-	MigrateUniprocessor              = 0
-	MigrateUniprocessorDenied        = 1
-	MigrateNotRequired        uint64 = 2 // no trusted OS that has to be migrated
+	MigrateUniprocessor       uint32 = 0
+	MigrateUniprocessorDenied uint32 = 1
+	MigrateNotRequired        uint32 = 2 // no trusted OS that has to be migrated
 )
 
 // Feature flags that PSCI_FEATURES returns for CPU_SUSPEND.

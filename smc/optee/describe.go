@@ -206,7 +206,9 @@ func (p *Param) text(ffa bool) string {
 	return s
 }
 
-func hexField(name string, v uint64) smc.Field { return smc.Field{Name: name, Value: v, Text: hexString(v)} }
+func hexField(name string, v uint64) smc.Field {
+	return smc.Field{Name: name, Value: v, Text: hexString(v)}
+}
 
 func decField(name string, v uint64) smc.Field {
 	return smc.Field{Name: name, Value: v, Text: strconv.FormatUint(v, 10)}

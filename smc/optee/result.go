@@ -1,6 +1,6 @@
 package optee
 
-// Result is a TEE result code (GlobalPlatform TEE Internal Core API, section 3.3.3).
+// Result is a TEE result code (GlobalPlatform TEE Internal Core API, "API Return Codes").
 type Result uint32
 
 // Result codes.
