@@ -139,12 +139,12 @@ func (e *Env) sqrt(f format, a uint64) uint64 {
 	if x.exp&1 != 0 {
 		radicand = x.sig
 	}
-	root := squareRoot(radicand, f.frac()+4)
+	root := squareRoot(radicand, f.frac()+2) // the last bit is for rounding
 	return e.round(f, e.Rounding(), false, x.exp>>1, root)
 }
 
-// squareRoot is the first n bits of sqrt(v * 2^64) for v >= 2^62 and n < 62, with bit 0
-// set when that is not exact. The result has bit 63 set.
+// squareRoot is the first n bits of sqrt(v * 2^64) for v >= 2^62, with bit 0 set when that is
+// not exact. The result has bit 63 set. n is below 62, and 2n bits hold all of v.
 func squareRoot(v uint64, n uint) uint64 {
 	// The schoolbook method: two radicand bits enter the remainder for one root bit.
 	var root, rem uint64
@@ -159,7 +159,7 @@ func squareRoot(v uint64, n uint) uint64 {
 		}
 	}
 	root <<= 64 - n
-	if rem|v != 0 {
+	if rem != 0 {
 		root |= 1
 	}
 	return root

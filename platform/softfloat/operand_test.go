@@ -73,7 +73,7 @@ func special(rng *rand.Rand, f format) uint64 {
 // cancels.
 func operands(rng *rand.Rand, f format) (a, b, c uint64) {
 	a, b, c = operand(rng, f), operand(rng, f), operand(rng, f)
-	switch rng.IntN(8) {
+	switch rng.IntN(10) {
 	case 0: // b nearly -a
 		b = a ^ f.signBit() ^ uint64(rng.IntN(4))
 	case 1: // c nearly -a*b
@@ -85,8 +85,21 @@ func operands(rng *rand.Rand, f format) (a, b, c uint64) {
 		var e Env
 		b &= ^uint64(0) << (f.frac()/2 + 1)
 		a = e.mul(f, b, b, false)
+	case 4, 5: // the product or the quotient at an end of the range
+		var e Env
+		end := uint64(1) << f.frac()
+		if rng.IntN(3) == 0 {
+			end = f.inf() - 1
+		}
+		if rng.IntN(2) == 0 {
+			a = e.div(f, end, b)
+		} else {
+			a = e.mul(f, end, b, false)
+		}
+		a += uint64(rng.IntN(3)) - 1
+		c = sign(rng, f) | uint64(rng.IntN(2))
 	}
-	return a, b, c
+	return a & (2*f.signBit() - 1), b, c
 }
 
 // nearInteger draws an operand whose integer part, times 2^fbits, has up to 70 bits.

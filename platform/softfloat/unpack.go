@@ -187,7 +187,7 @@ func (e *Env) roundBase(f format, r Rounding, neg bool, exp int, sig uint64, flu
 			e.raise(IOC)
 			return f.withSign(neg, limit-1)
 		}
-	} else if field >= f.maxExp() || magnitude >= f.inf() {
+	} else if magnitude >= f.inf() { // field is below 2^12: it did not wrap
 		e.raise(OFC | IXC)
 		if r.overflowsToInf(neg) {
 			return f.infinity(neg)
