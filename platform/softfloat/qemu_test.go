@@ -93,7 +93,7 @@ func requireTools(t *testing.T, tools ...string) {
 }
 
 // knownDifference tells where QEMU departs from the pseudocode, which the package follows:
-// until QEMU 9.1 (issue 2375) FJCVTZS set PSTATE.Z for a flushed positive denormal.
+// older versions (QEMU issue 2375) let FJCVTZS set PSTATE.Z for a flushed positive denormal.
 func knownDifference(name string, fpcr uint32, a, got, qemu uint64) bool {
 	return name == "fjcvtzs" && fpcr&FZ != 0 && a != 0 && a>>52 == 0 && got == 0 && qemu == 1<<32
 }
