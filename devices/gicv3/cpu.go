@@ -74,6 +74,10 @@ type CPUInterface struct {
 	asleep  bool     // GICR_WAKER.ProcessorSleep
 	refuse  groupSet // GICR_CTLR.DPG*
 
+	// What the PE told last.
+	scr, hcr uint64
+	view     view
+
 	// CPU interface.
 	pmr     uint8
 	bpr     [numGroups]uint8
@@ -87,8 +91,7 @@ type CPUInterface struct {
 	chosen groupSet         // groups whose 1 of N interrupts come here
 	best   candidate        // highest priority pending interrupt
 	signal Group            // group of best if it is signalled now, else noGroup
-	view   view
-	lines  lines // as last reported
+	lines  lines            // as last reported
 }
 
 // Bind connects the PE. It reports the lines at once if one of them is high.
@@ -119,6 +122,9 @@ func (c *CPUInterface) SetState(el int, secure bool) {
 	}
 }
 
+// SetPPI is GIC.SetPPI for this PE.
+func (c *CPUInterface) SetPPI(intid uint32, level bool) { c.gic.SetPPI(c.index, intid, level) }
+
 // WakeRequest says whether an interrupt waits for this PE while GICR_WAKER.ProcessorSleep holds it back (IHI 0069, 10.1).
 func (c *CPUInterface) WakeRequest() bool {
 	return c.asleep && c.highest(c.gic.enabledGroups()).group != noGroup
@@ -139,6 +145,7 @@ func (c *CPUInterface) reset() {
 	c.eoimode = [3]bool{}
 	clear(c.routed[:])
 	c.signal = noGroup
+	c.scr, c.hcr = 0, 0
 	c.view = viewEL3
 	if !c.gic.cfg.TwoSecurityStates {
 		c.view = viewNonSecure

@@ -1,7 +1,7 @@
 package gicv3
 
 // Reg is a system register: op0, op1, CRn, CRm and op2 packed as in bits 20 to 5 of MRS and MSR.
-type Reg uint16
+type Reg = uint16
 
 // The system registers of the CPU interface (IHI 0069, 12.2; DDI 0487, D24.9).
 const (
@@ -62,42 +62,65 @@ const (
 // intidMask selects an interrupt identifier of IDbits size.
 const intidMask = 0xff_ffff
 
-// Access is what the CPU interface has to know about the PE that accesses a register.
-type Access struct {
-	// EL is the current exception level, 1 to 3.
-	EL int
-	// Secure is SCR_EL3.NS == 0; it selects the bank at EL3 too. A PE without EL3 leaves it false.
-	Secure bool
-	// FIQ and IRQ are the bits of SCR_EL3 that route interrupts to EL3; false without EL3.
-	FIQ, IRQ bool
-	// FMO and IMO are the bits of HCR_EL2 that route physical interrupts to EL2, as they are in effect: false where EL2 is
-	// not enabled in the current security state.
-	FMO, IMO bool
+// Bits of SCR_EL3 (DDI 0487, D24.2.150) and HCR_EL2 (D24.2.62) that the CPU interface depends on.
+const (
+	scrNS  = 1 << 0
+	scrIRQ = 1 << 1
+	scrFIQ = 1 << 2
+	hcrFMO = 1 << 3
+	hcrIMO = 1 << 4
+)
+
+// SetRouting tells the values of SCR_EL3 and HCR_EL2, of which the interface looks at NS, IRQ, FIQ, FMO and IMO. A PE calls it after each change; one
+// that lacks a register gives 0 for it.
+func (c *CPUInterface) SetRouting(scr, hcr uint64) { c.scr, c.hcr = scr, hcr }
+
+// access is what the registers have to know about the PE that accesses them.
+type access struct {
+	el int
+	// secure selects the bank. At EL3 that is SCR_EL3.NS.
+	secure bool
+	// fiq and irq say that the interrupts are routed to EL3, fmo and imo that they are routed to EL2.
+	fiq, irq, fmo, imo bool
+}
+
+func (c *CPUInterface) accessFrom(el int, secure bool) access {
+	a := access{el: el, secure: secure, fiq: c.scr&scrFIQ != 0, irq: c.scr&scrIRQ != 0}
+	if el == 3 {
+		a.secure = c.scr&scrNS == 0
+	}
+	if !secure && el < 3 {
+		a.fmo, a.imo = c.hcr&hcrFMO != 0, c.hcr&hcrIMO != 0
+	}
+	if !c.gic.cfg.TwoSecurityStates {
+		a.secure = false
+	}
+	return a
 }
 
 // secureState says whether the PE is in secure state, which EL3 always is.
-func (a Access) secureState() bool { return a.EL == 3 || a.Secure }
+func (a access) secureState() bool { return a.el == 3 || a.secure }
 
 // nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8.6): to non-secure software the upper half of
 // the priorities looks like all of them, unless it owns Group 0 too.
-func (a Access) nonSecureView() bool { return !a.secureState() && a.FIQ }
+func (a access) nonSecureView() bool { return !a.secureState() && a.fiq }
 
-func (a Access) bank() int {
-	if a.Secure {
+func (a access) bank() int {
+	if a.secure {
 		return bankS
 	}
 	return bankNS
 }
 
-func (a Access) group1() Group {
-	if a.Secure {
+func (a access) group1() Group {
+	if a.secure {
 		return Group1S
 	}
 	return Group1NS
 }
 
-// lowestEL gives the exception level that a register's op1 names.
-func (r Reg) lowestEL() int {
+// lowestEL gives the lowest exception level that may access a register, as its op1 says.
+func lowestEL(r Reg) int {
 	switch r >> 11 & 7 {
 	case 0:
 		return 1
@@ -107,15 +130,44 @@ func (r Reg) lowestEL() int {
 	return 3
 }
 
-// ReadSys reads a system register. ok is false where the read is UNDEFINED. Reading ICC_IAR0_EL1 and ICC_IAR1_EL1
-// acknowledges. Traps by SCR_EL3 and HCR_EL2 are the caller's.
-func (c *CPUInterface) ReadSys(r Reg, a Access) (v uint64, ok bool) {
-	if a.EL < r.lowestEL() {
+// Trap gives the exception level, 2 or 3, that an access to r is trapped to (with ESR_ELx.EC 0x18), or 0 if it is not. el is the current
+// exception level, 1 to 3, and secure the current security state. A PE asks before it accesses.
+func (c *CPUInterface) Trap(r Reg, el int, secure bool) int {
+	if el == 3 {
+		return 0
+	}
+	a := c.accessFrom(el, secure)
+	switch r {
+	case ICC_IAR0_EL1, ICC_EOIR0_EL1, ICC_HPPIR0_EL1, ICC_BPR0_EL1, ICC_AP0R0_EL1, ICC_IGRPEN0_EL1:
+		if a.fiq && !(el == 1 && a.fmo) {
+			return 3
+		}
+	case ICC_IAR1_EL1, ICC_EOIR1_EL1, ICC_HPPIR1_EL1, ICC_BPR1_EL1, ICC_AP1R0_EL1, ICC_IGRPEN1_EL1:
+		if a.irq && !(el == 1 && a.imo) {
+			return 3
+		}
+	case ICC_SGI0R_EL1, ICC_SGI1R_EL1, ICC_ASGI1R_EL1:
+		if el == 1 && (a.fmo || a.imo) {
+			return 2
+		}
+		if a.fiq && a.irq {
+			return 3
+		}
+	case ICC_PMR_EL1, ICC_RPR_EL1, ICC_DIR_EL1, ICC_CTLR_EL1:
+		if a.fiq && a.irq && !(el == 1 && (a.fmo || a.imo)) {
+			return 3
+		}
+	}
+	return 0
+}
+
+// ReadSys reads a system register. el is the current exception level, 1 to 3, and secure the current security state. ok is false where the
+// read is UNDEFINED. Reading ICC_IAR0_EL1 and ICC_IAR1_EL1 acknowledges.
+func (c *CPUInterface) ReadSys(r Reg, el int, secure bool) (v uint64, ok bool) {
+	if el < lowestEL(r) {
 		return 0, false
 	}
-	if !c.gic.cfg.TwoSecurityStates {
-		a.Secure = false
-	}
+	a := c.accessFrom(el, secure)
 	switch r {
 	case ICC_IAR1_EL1:
 		return uint64(c.readIAR(c.pendingGroup1(a))), true
@@ -166,14 +218,12 @@ func (c *CPUInterface) ReadSys(r Reg, a Access) (v uint64, ok bool) {
 	return 0, false
 }
 
-// WriteSys writes a system register. It is false where the write is UNDEFINED.
-func (c *CPUInterface) WriteSys(r Reg, v uint64, a Access) (ok bool) {
-	if a.EL < r.lowestEL() {
+// WriteSys writes a system register; the parameters are those of ReadSys. It is false where the write is UNDEFINED.
+func (c *CPUInterface) WriteSys(r Reg, v uint64, el int, secure bool) (ok bool) {
+	if el < lowestEL(r) {
 		return false
 	}
-	if !c.gic.cfg.TwoSecurityStates {
-		a.Secure = false
-	}
+	a := c.accessFrom(el, secure)
 	switch r {
 	case ICC_EOIR1_EL1:
 		c.endOfInterrupt(uint32(v&intidMask), false, a)
@@ -235,14 +285,14 @@ func (c *CPUInterface) WriteSys(r Reg, v uint64, a Access) (ok bool) {
 
 // pendingGroup1 gives what ICC_HPPIR1_EL1 reads: the highest priority pending interrupt if it is in Group 1 and the access may
 // know of it, else 1023.
-func (c *CPUInterface) pendingGroup1(a Access) uint32 {
+func (c *CPUInterface) pendingGroup1(a access) uint32 {
 	switch c.best.group {
 	case Group1S:
 		if a.secureState() {
 			return uint32(c.best.id)
 		}
 	case Group1NS:
-		if a.EL == 3 || !a.Secure {
+		if a.el == 3 || !a.secure {
 			return uint32(c.best.id)
 		}
 	}
@@ -251,18 +301,18 @@ func (c *CPUInterface) pendingGroup1(a Access) uint32 {
 
 // pendingGroup0 gives what ICC_HPPIR0_EL1 reads. EL3 learns which Group 1 is pending instead (IHI 0069, 2.2.1, INTIDs 1020
 // and 1021).
-func (c *CPUInterface) pendingGroup0(a Access) uint32 {
+func (c *CPUInterface) pendingGroup0(a access) uint32 {
 	switch c.best.group {
 	case Group0:
 		if a.secureState() || c.gic.singleState() {
 			return uint32(c.best.id)
 		}
 	case Group1S:
-		if a.EL == 3 {
+		if a.el == 3 {
 			return pendingSecure
 		}
 	case Group1NS:
-		if a.EL == 3 {
+		if a.el == 3 {
 			return pendingNonSecure
 		}
 	}
@@ -281,7 +331,7 @@ func (c *CPUInterface) readIAR(pend uint32) uint32 {
 }
 
 // priorityView gives a priority as the access sees it; secure ones look like 0 in the non-secure view.
-func (a Access) priorityView(p uint8) uint8 {
+func (a access) priorityView(p uint8) uint8 {
 	if !a.nonSecureView() {
 		return p
 	}
@@ -291,7 +341,7 @@ func (a Access) priorityView(p uint8) uint8 {
 	return p << 1
 }
 
-func (c *CPUInterface) writePMR(v uint8, a Access) {
+func (c *CPUInterface) writePMR(v uint8, a access) {
 	if a.nonSecureView() {
 		if c.pmr&nonSecureHalf == 0 {
 			return // a mask in the secure half is not for non-secure software to lift
@@ -303,9 +353,9 @@ func (c *CPUInterface) writePMR(v uint8, a Access) {
 }
 
 // readBPR1 follows IHI 0069, 12.2.5: where a common binary point is in use, EL1 and EL2 see ICC_BPR0_EL1 (+ 1 if non-secure).
-func (c *CPUInterface) readBPR1(a Access) uint8 {
-	if a.EL < 3 && c.cbpr[a.bank()] {
-		if a.Secure {
+func (c *CPUInterface) readBPR1(a access) uint8 {
+	if a.el < 3 && c.cbpr[a.bank()] {
+		if a.secure {
 			return c.bpr[Group0]
 		}
 		return min(c.bpr[Group0]+1, 7)
@@ -313,14 +363,14 @@ func (c *CPUInterface) readBPR1(a Access) uint8 {
 	return c.bpr[a.group1()]
 }
 
-func (c *CPUInterface) writeBPR1(v uint8, a Access) {
+func (c *CPUInterface) writeBPR1(v uint8, a access) {
 	switch {
-	case a.EL < 3 && c.cbpr[a.bank()]:
-		if !a.Secure {
+	case a.el < 3 && c.cbpr[a.bank()]:
+		if !a.secure {
 			return
 		}
 		c.bpr[Group0] = max(v, minBPR)
-	case a.Secure:
+	case a.secure:
 		c.bpr[Group1S] = max(v, minBPR)
 	default:
 		c.bpr[Group1NS] = max(v, minBPR+1)
@@ -328,7 +378,7 @@ func (c *CPUInterface) writeBPR1(v uint8, a Access) {
 	c.update()
 }
 
-func (c *CPUInterface) writeAP1R(v uint32, a Access) {
+func (c *CPUInterface) writeAP1R(v uint32, a access) {
 	g := a.group1()
 	if a.nonSecureView() {
 		// Non-secure software may save, clear and restore its active priorities, but must not make up ones in the secure half,
@@ -368,8 +418,8 @@ func (c *CPUInterface) enableGroup(g Group, on bool) {
 }
 
 // split says whether priority drop and deactivation are separate for the access (EOImode).
-func (c *CPUInterface) split(a Access) bool {
-	if a.EL == 3 {
+func (c *CPUInterface) split(a access) bool {
+	if a.el == 3 {
 		return c.eoimode[bankEL3]
 	}
 	return c.eoimode[a.bank()]
@@ -377,7 +427,7 @@ func (c *CPUInterface) split(a Access) bool {
 
 // endOfInterrupt is a write of ICC_EOIR0_EL1 or ICC_EOIR1_EL1 (IHI 0069, 4.1.2, 12.2.10 and 12.2.11). Identifiers that name no
 // interrupt, and a register that does not fit the group of the running priority, have no effect.
-func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a Access) {
+func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a access) {
 	w, bit := c.interrupt(id)
 	if w == nil {
 		return
@@ -390,7 +440,7 @@ func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a Access) {
 	case Group1S:
 		may = !zero && a.secureState()
 	case Group1NS:
-		may = !zero && (a.EL == 3 || !a.Secure)
+		may = !zero && (a.el == 3 || !a.secure)
 	}
 	if !may {
 		return
@@ -408,18 +458,18 @@ func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a Access) {
 
 // writeDIR is a write of ICC_DIR_EL1 (IHI 0069, 12.2.9). It has no effect without EOImode, and on interrupts that the access may
 // not deactivate: those routed to a higher exception level, and secure ones from non-secure state.
-func (c *CPUInterface) writeDIR(id uint32, a Access) {
+func (c *CPUInterface) writeDIR(id uint32, a access) {
 	w, bit := c.interrupt(id)
 	if w == nil || !c.split(a) || w.active&bit == 0 {
 		return
 	}
 	g := c.gic.groupOf(w, id%32)
-	routed := a.IRQ || a.EL == 1 && a.IMO
+	routed := a.irq || a.el == 1 && a.imo
 	if g == Group0 {
-		routed = a.FIQ || a.EL == 1 && a.FMO
+		routed = a.fiq || a.el == 1 && a.fmo
 	}
 	secure := !c.gic.singleState() && g != Group1NS
-	if a.EL == 3 || !routed && (a.Secure || !secure) {
+	if a.el == 3 || !routed && (a.secure || !secure) {
 		c.deactivate(id)
 	}
 }
