@@ -44,6 +44,10 @@ type entry struct {
 
 var entries = []entry{
 	{name: "hello", summary: "prints one line as early as possible and powers off", cpus: 1},
+	{name: "fault", summary: "takes each kind of synchronous exception and checks ESR, FAR and ELR", cpus: 1},
+	{name: "smp", summary: "starts all processors with PSCI: atomics, locks, barrier, interrupts between them", cpus: 4, gic: true},
+	{name: "timer", summary: "generic timers, their interrupts, WFI and the PL031 clock", cpus: 1, gic: true},
+	{name: "bench", summary: "about 200 million instructions of mixed work with a known result", cpus: 1},
 }
 
 // ErrUnknown is wrapped by the error of Get.

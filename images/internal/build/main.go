@@ -24,11 +24,15 @@ type image struct {
 
 var images = []image{
 	{name: "hello"},
+	{name: "fault"},
+	{name: "smp"},
+	{name: "timer"},
+	{name: "bench", float: true},
 }
 
 var flags = strings.Fields(`-std=gnu11 -O2 -Wall -Wextra -Werror -march=armv8-a -mstrict-align -mno-outline-atomics
 	-ffreestanding -nostdlib -static -no-pie -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-ident
-	-ffp-contract=off -ffunction-sections -fdata-sections -Irt
+	-ffp-contract=off -fno-math-errno -ffunction-sections -fdata-sections -Irt
 	-Wl,--build-id=none,--gc-sections,-z,max-page-size=4096,-T,rt/link.ld -s`)
 
 func main() {
@@ -42,7 +46,8 @@ func main() {
 	}
 }
 
-// run builds the named images, or all.
+// run builds the named images, or all. A full build also leaves the compiler's version in compiler.txt, since another version
+// gives other bytes.
 func run(src, out, cc string, names []string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -61,7 +66,15 @@ func run(src, out, cc string, names []string) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return nil
+	if len(names) > 0 {
+		return nil
+	}
+	version, err := exec.Command(cc, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("%s --version: %w", cc, err)
+	}
+	first, _, _ := strings.Cut(string(version), "\n")
+	return os.WriteFile(filepath.Join(out, "compiler.txt"), []byte(first+"\n"), 0o644)
 }
 
 func (m image) build(src, out, cc string) error {
