@@ -117,9 +117,9 @@ func (r *Region) end() uint64 { return r.Base + r.Size - 1 }
 type Observer interface {
 	// FilterChanged says that any access decision may have changed.
 	FilterChanged()
-	// PageWatched says that direct pointers to write the page at pa must be dropped: later writes to it must go through
-	// the bus, which reports them.
-	PageWatched(pa uint64)
+	// PageWatched says that direct pointers for writing that page must be dropped: later writes to it must go through the
+	// bus, which reports them.
+	PageWatched(page *Page)
 	// WatchedWrite says that n bytes at pa, within one watched page, were written.
 	WatchedWrite(pa uint64, n int)
 }
@@ -439,7 +439,7 @@ func (b *Bus) Watch(addr uint64) bool {
 	}
 	r.RAM.watch(off, true)
 	for _, o := range b.observers {
-		o.PageWatched(addr &^ pageMask)
+		o.PageWatched((*Page)(r.RAM.mem[off&^pageMask:]))
 	}
 	return true
 }

@@ -82,3 +82,12 @@ func (r *RAM) store(off uint64, size int, v uint64) {
 		panic("BUG: bus access of a size that is not 1, 2, 4 or 8")
 	}
 }
+
+// Fill sets the first bytes of a block that no bus master can write, such as flash: what it was programmed with.
+func (r *RAM) Fill(data []byte) error {
+	if len(data) > len(r.mem) {
+		return fmt.Errorf("%w: %d bytes for a block of %d", ErrMap, len(data), len(r.mem))
+	}
+	copy(r.mem, data)
+	return nil
+}

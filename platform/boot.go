@@ -1,0 +1,137 @@
+package platform
+
+import (
+	"fmt"
+
+	"gatehouse/devices/gicv3"
+	"gatehouse/platform/bus"
+	"gatehouse/platform/loader"
+)
+
+// Reset is a cold reset: devices, memory and processors start anew, firmware programs the firewall, images are loaded.
+func (m *Machine) Reset() error {
+	m.resets++
+	m.exit = nil
+	m.next = 0
+	m.halt()
+	m.clock.Reset()
+	m.code.Reset()
+	m.ram.Reset()
+	if m.sram != nil {
+		m.sram.Reset()
+	}
+	m.gic.Reset()
+	for _, u := range m.uart {
+		u.Reset()
+	}
+	m.rtc.Reset()
+	m.dma.Reset()
+	if m.tzc != nil {
+		m.tzc.Reset()
+	}
+	m.flash[0].Reset()
+	if err := m.flash[0].Fill(m.cfg.BIOS); err != nil {
+		return err
+	}
+	if m.cfg.Firmware != nil {
+		if m.cfg.SecureWorld == SecureGo {
+			m.handOffGIC()
+		}
+		if err := m.cfg.Firmware.Reset((*host)(m)); err != nil {
+			return fmt.Errorf("firmware: %w", err)
+		}
+	}
+	return m.load()
+}
+
+// Range gives the machine's RAM for the loader.
+func (c *Config) Range() loader.Range {
+	size := c.RAM
+	if size == 0 {
+		size = 128 << 20
+	}
+	return loader.Range{Base: RAMBase, Size: size}
+}
+
+// load copies the images into memory, as the normal world's loader, and starts the boot processor.
+func (m *Machine) load() error {
+	port := bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDAP, Privileged: true, Secure: m.cfg.SecureWorld == SecureGuest, ID: masterLoader})
+	put := func(name string, addr uint64, data []byte) error {
+		if resp := port.Write(addr, data); resp != bus.OKAY {
+			return fmt.Errorf("%w: %s: cannot be loaded at %#x: the bus answers %v", ErrConfig, name, addr, resp)
+		}
+		return nil
+	}
+	images := append([]*loader.Image{}, m.cfg.Blobs...)
+	entry, el, x0 := uint64(Flash0Base), 0, uint64(0)
+	linux := false
+	ram := m.cfg.Range()
+	k := m.cfg.Kernel
+	if k == nil || m.cfg.BIOS != nil {
+		// Firmware finds the device tree where QEMU leaves it: at the start of RAM.
+		k = nil
+	} else {
+		images = append([]*loader.Image{k}, images...)
+		entry, linux = k.Entry, k.Linux
+		el = 1
+		if m.cfg.EL2 {
+			el = 2
+		}
+	}
+	if err := m.makeDTB(k, ram); err != nil {
+		return err
+	}
+	if m.cfg.SecureWorld != SecureGuest || k != nil {
+		if m.dtbAddr != 0 {
+			if err := put("device tree", m.dtbAddr, m.dtb); err != nil {
+				return err
+			}
+		}
+	}
+	if k != nil && m.initrd.Size != 0 {
+		if err := put("initrd", m.initrd.Base, m.cfg.Initrd); err != nil {
+			return err
+		}
+	}
+	for _, img := range images {
+		for _, s := range img.Segments {
+			if err := put(img.Name, s.Addr, s.Data); err != nil {
+				return err
+			}
+		}
+	}
+	if linux {
+		x0 = m.dtbAddr
+	}
+	if el == 0 && m.cfg.SecureWorld != SecureGuest {
+		el = 1
+		if m.cfg.EL2 {
+			el = 2
+		}
+	}
+	m.cpus[0].Reset(entry, x0, el)
+	return nil
+}
+
+// handOffGIC leaves the interrupt controller as trusted firmware does for the normal world: every interrupt in non-secure group
+// 1, group enables and affinity routing on for Secure state.
+func (m *Machine) handOffGIC() {
+	p := bus.NewPort(m.bus, bus.Attr{Secure: true, Privileged: true, ID: masterFirmware})
+	const (
+		gicdCTLR    = 0x0000 // IHI 0069, 12.9.4
+		gicdIGROUPR = 0x0080 // 12.9.7
+		gicrIGROUPR = 0x1_0080
+	)
+	store := func(addr uint64, v uint64) {
+		if resp := p.Store(addr, 4, v); resp != bus.OKAY {
+			panic("BUG: the GIC refuses its firmware")
+		}
+	}
+	store(GICDBase+gicdCTLR, 1<<4|1<<5) // ARE_S, ARE_NS
+	for i := 1; i < m.gic.NumINTIDs()/32; i++ {
+		store(GICDBase+gicdIGROUPR+uint64(4*i), 0xffffffff)
+	}
+	for i := range m.cpus {
+		store(GICRBase+uint64(i)*gicv3.RedistributorSize+gicrIGROUPR, 0xffffffff)
+	}
+}

@@ -1,0 +1,329 @@
+package cpu
+
+import (
+	"gatehouse/platform/bus"
+	"gatehouse/platform/event"
+	"gatehouse/platform/mmu"
+)
+
+// Exception classes, ESR_ELx.EC (DDI 0487, D19.2.37).
+const (
+	ecUnknown     = 0x00
+	ecWFx         = 0x01
+	ecFP          = 0x07
+	ecIllegal     = 0x0e
+	ecSVC         = 0x15
+	ecHVC         = 0x16
+	ecSMC         = 0x17
+	ecSys         = 0x18
+	ecInstLower   = 0x20
+	ecInstSame    = 0x21
+	ecPCAlign     = 0x22
+	ecDataLower   = 0x24
+	ecDataSame    = 0x25
+	ecSPAlign     = 0x26
+	ecStepLower   = 0x32
+	ecStepSame    = 0x33
+	ecBreakpoint  = 0x3c
+	esrIL         = 1 << 25
+	issWnR        = 1 << 6
+	issS1PTW      = 1 << 7
+	issCM         = 1 << 8
+	issEA         = 1 << 9
+	fscAlignment  = 0x21
+	fscSyncExtern = 0x10
+)
+
+var classNames = map[uint64]string{
+	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
+	ecHVC: "HVC", ecSMC: "SMC", ecSys: "Trapped system register", ecInstLower: "Instruction Abort, lower EL",
+	ecInstSame: "Instruction Abort", ecPCAlign: "PC alignment", ecDataLower: "Data Abort, lower EL", ecDataSame: "Data Abort",
+	ecSPAlign: "SP alignment", ecBreakpoint: "BRK",
+}
+
+// Vector offsets of the kinds of exceptions (D1.3.1).
+const (
+	vectorSync   = 0x000
+	vectorIRQ    = 0x080
+	vectorFIQ    = 0x100
+	vectorSError = 0x180
+)
+
+// SPSR and PSTATE bits.
+const (
+	psF    = 1 << 6
+	psI    = 1 << 7
+	psA    = 1 << 8
+	psD    = 1 << 9
+	psSSBS = 1 << 12
+	psIL   = 1 << 20
+	psSS   = 1 << 21
+	psPAN  = 1 << 22
+	psUAO  = 1 << 23
+)
+
+// pstate gives the process state in the layout of SPSR_ELx (C5.2.19).
+func (c *CPU) pstate() uint64 {
+	v := uint64(c.NZCV()) | uint64(c.daif)<<6 | uint64(c.el)<<2
+	if c.spSel {
+		v |= 1
+	}
+	for _, b := range [...]struct {
+		on  bool
+		bit uint64
+	}{{c.ssbs, psSSBS}, {c.il, psIL}, {c.ss, psSS}, {c.pan, psPAN}, {c.uao, psUAO}} {
+		if b.on {
+			v |= b.bit
+		}
+	}
+	return v
+}
+
+// syncTarget gives the exception level that takes a synchronous exception from the current one.
+func (c *CPU) syncTarget() uint8 {
+	if c.el == 0 && c.tge() {
+		return 2
+	}
+	return max(c.el, 1)
+}
+
+func (c *CPU) tge() bool { return c.cfg.EL2 && !c.secure && c.sys.hcr&hcrTGE != 0 }
+
+// el2 reports whether EL2 exists in the current security state.
+func (c *CPU) el2() bool { return c.cfg.EL2 && !c.secure }
+
+// take enters an exception at the vector of target. ret is the preferred return address.
+func (c *CPU) take(target uint8, vector uint64, ret uint64) {
+	off := uint64(0)
+	switch {
+	case target > c.el:
+		off = 0x400 // lower exception level, AArch64
+	case c.spSel:
+		off = 0x200
+	}
+	c.spsr[target] = c.pstate()
+	c.elr[target] = ret
+	if c.cfg.Events.On(event.Int) {
+		c.logException(target, vector, ret)
+	}
+	c.setEL(target, true)
+	c.daif = 15
+	c.il, c.ss, c.uao = false, false, false
+	if c.code.features&featPAN != 0 {
+		if target == 1 || target == 2 && c.sys.hcr&(hcrE2H|hcrTGE) == hcrE2H|hcrTGE {
+			if c.sys.sctlr[target]>>23&1 == 0 { // SPAN
+				c.pan = true
+			}
+		}
+	}
+	c.ssbs = c.sys.sctlr[target]>>44&1 != 0 // DSSBS
+	c.PC = c.sys.vbar[target] + off + vector
+	c.stateChanged()
+}
+
+func (c *CPU) logException(target uint8, vector, ret uint64) {
+	e := event.Event{Time: c.clock.Now(), Category: event.Int, Source: c.source()}
+	switch vector {
+	case vectorSync:
+		esr := c.sys.esr[target]
+		e.Name = classNames[esr>>26]
+		e.Fields = []event.Field{event.Hex("esr", esr), event.Hex("far", c.sys.far[target])}
+	case vectorIRQ:
+		e.Name = "IRQ"
+	case vectorFIQ:
+		e.Name = "FIQ"
+	case vectorSError:
+		e.Name = "SError"
+	}
+	e.Fields = append(e.Fields, event.Hex("elr", ret), event.Dec("from_el", uint64(c.el)), event.Dec("to_el", uint64(target)))
+	c.cfg.Events.Emit(&e)
+}
+
+func (c *CPU) source() string { return "cpu" + string(rune('0'+c.cfg.Index)) }
+
+// syncException takes a synchronous exception with the given class and syndrome at target.
+func (c *CPU) syncException(target uint8, ec uint64, iss uint64, ret uint64) {
+	c.sys.esr[target] = ec<<26 | esrIL | iss
+	c.take(target, vectorSync, ret)
+}
+
+// undefined takes the exception of an UNDEFINED instruction.
+func (c *CPU) undefined() { c.syncException(c.syncTarget(), ecUnknown, 0, c.PC) }
+
+// alignmentFault reports a data access that is not aligned as it must be.
+func (c *CPU) alignmentFault(va uint64, acc mmu.Access) {
+	c.dataAbort(c.syncTarget(), va, acc, fscAlignment)
+}
+
+func (c *CPU) dataAbort(target uint8, va uint64, acc mmu.Access, iss uint64) {
+	ec := uint64(ecDataSame)
+	if target > c.el {
+		ec = ecDataLower
+	}
+	if acc == mmu.Write {
+		iss |= issWnR
+	}
+	c.sys.far[target] = va
+	c.syncException(target, ec, iss, c.PC)
+}
+
+func (c *CPU) instAbort(target uint8, va uint64, iss uint64) {
+	ec := uint64(ecInstSame)
+	if target > c.el {
+		ec = ecInstLower
+	}
+	c.sys.far[target] = va
+	c.PC = va
+	c.syncException(target, ec, iss, va)
+}
+
+// memoryFault reports a fault that a translation table walk found.
+func (c *CPU) memoryFault(va uint64, acc mmu.Access, f mmu.Fault) {
+	target := c.syncTarget()
+	iss := uint64(f.Status)
+	if f.Stage2 {
+		target = 2
+		c.sys.hpfar = f.IPA >> 12 << 4 & 0xfffffffff0
+		if f.S1PTW {
+			iss |= issS1PTW
+		}
+	}
+	if f.Status>>2 == 0b0101 && c.cfg.EL3 && c.sys.scr&scrEA != 0 { // external abort on a walk
+		target = 3
+	}
+	if acc == mmu.Execute {
+		c.instAbort(target, va, iss)
+		return
+	}
+	c.dataAbort(target, va, acc, iss)
+}
+
+// externalAbort reports an access that the bus answered with an error. ISS.EA tells a device's error from an address that
+// nothing answers at, as QEMU does.
+func (c *CPU) externalAbort(va uint64, acc mmu.Access, resp bus.Response) {
+	target := c.syncTarget()
+	switch {
+	case c.cfg.EL3 && c.sys.scr&scrEA != 0:
+		target = 3
+	case c.el < 2 && c.el2() && c.sys.hcr>>37&1 != 0: // TEA
+		target = 2
+	}
+	iss := uint64(fscSyncExtern)
+	if resp == bus.SLVERR {
+		iss |= issEA
+	}
+	if acc == mmu.Execute {
+		c.instAbort(target, va, iss)
+		return
+	}
+	c.dataAbort(target, va, acc, iss)
+}
+
+// virtualPending reports a virtual interrupt that HCR_EL2 asserts.
+func (c *CPU) virtualPending() bool {
+	return c.cfg.EL2 && c.sys.hcr&(hcrVI|hcrVF) != 0 && c.el < 2 && !c.tge()
+}
+
+// interrupt takes the interrupt with the highest priority that is pending and not masked. It reports whether there was one.
+func (c *CPU) interrupt() bool {
+	if c.fiq && c.takeable(scrFIQ, hcrFMO, 1) {
+		c.take(c.target(scrFIQ, hcrFMO), vectorFIQ, c.PC)
+		return true
+	}
+	if c.irq && c.takeable(scrIRQ, hcrIMO, 2) {
+		c.take(c.target(scrIRQ, hcrIMO), vectorIRQ, c.PC)
+		return true
+	}
+	if c.virtualPending() {
+		if c.sys.hcr&(hcrVF|hcrFMO) == hcrVF|hcrFMO && c.daif&1 == 0 {
+			c.take(1, vectorFIQ, c.PC)
+			return true
+		}
+		if c.sys.hcr&(hcrVI|hcrIMO) == hcrVI|hcrIMO && c.daif&2 == 0 {
+			c.take(1, vectorIRQ, c.PC)
+			return true
+		}
+	}
+	return false
+}
+
+// target gives the exception level that a physical interrupt is routed to (D1.3.6.3).
+func (c *CPU) target(scr, hcr uint64) uint8 {
+	switch {
+	case c.cfg.EL3 && c.sys.scr&scr != 0 && !c.cfg.SMCIsCall:
+		return 3
+	case c.el2() && c.sys.hcr&(hcr|hcrTGE) != 0:
+		return 2
+	}
+	return 1
+}
+
+// takeable reports whether an interrupt routed that way is taken now; mask is its bit in DAIF (D1.3.6.4).
+func (c *CPU) takeable(scr, hcr uint64, mask uint8) bool {
+	t := c.target(scr, hcr)
+	if t < c.el {
+		return false
+	}
+	if t > c.el && (t == 3 || t == 2 && !c.sysE2HTGE()) {
+		return true
+	}
+	return c.daif&mask == 0
+}
+
+func (c *CPU) sysE2HTGE() bool { return c.sys.hcr&(hcrE2H|hcrTGE) == hcrE2H|hcrTGE }
+
+// eret returns from an exception. A return that is not legal sets PSTATE.IL and changes neither EL nor SP (D1.4.4).
+func (c *CPU) eret() {
+	spsr, elr := c.spsr[c.el], c.elr[c.el]
+	c.exclusive.valid = false
+	c.event = true
+	el := uint8(spsr >> 2 & 3)
+	legal := spsr>>4&1 == 0 && spsr>>1&1 == 0 && // AArch64, M[1] is 0
+		el <= c.el && (el != 0 || spsr&1 == 0) &&
+		(el != 2 || c.cfg.EL2 && (!c.cfg.EL3 || c.sys.scr&scrNS != 0)) &&
+		(el != 3 || c.cfg.EL3)
+	if c.el == 2 && el == 1 && c.sys.hcr&hcrTGE != 0 {
+		legal = false
+	}
+	if c.el == 3 && el == 1 && c.cfg.EL2 && c.sys.scr&scrNS != 0 && c.sys.hcr&hcrTGE != 0 {
+		legal = false
+	}
+	c.SetNZCV(uint32(spsr))
+	c.daif = uint8(spsr >> 6 & 15)
+	c.pan = spsr&psPAN != 0 && c.code.features&featPAN != 0
+	c.uao = spsr&psUAO != 0 && c.code.features&featUAO != 0
+	c.ssbs = spsr&psSSBS != 0 && c.code.features&featSSBS != 0
+	c.ss = false
+	if legal {
+		c.il = spsr&psIL != 0
+		c.setEL(el, spsr&1 != 0)
+		if el == 0 {
+			c.spSel = false
+		}
+	} else {
+		c.il = true
+	}
+	c.PC = c.returnAddress(elr, c.el)
+	c.stateChanged()
+}
+
+// returnAddress applies the tag rules of the translation regime to a branch target at el (AArch64.BranchAddr).
+func (c *CPU) returnAddress(pc uint64, el uint8) uint64 {
+	r := max(el, 1)
+	tcr := c.sys.tcr[r]
+	switch r {
+	case 1:
+		if pc>>55&1 != 0 {
+			if tcr>>38&1 != 0 {
+				return pc | 0xff<<56
+			}
+		} else if tcr>>37&1 != 0 {
+			return pc &^ (0xff << 56)
+		}
+	default:
+		if tcr>>20&1 != 0 {
+			return pc &^ (0xff << 56)
+		}
+	}
+	return pc
+}

@@ -1,0 +1,769 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"gatehouse/platform/a64"
+	"gatehouse/platform/fpsimd"
+)
+
+// Run executes instructions until the clock's slice ends, the processor waits or is off. The slice may be overrun by the
+// instructions up to the next branch, at most a page of them; the clock counts them all.
+func (c *CPU) Run() {
+	if c.waiting == poweredOff {
+		return
+	}
+	if c.Runnable() {
+		if c.waiting == waitEvent && c.event {
+			c.event = false
+		}
+		c.waiting = running
+	}
+	c.began = c.clock.Now()
+	c.check = true
+	c.loop()
+	c.retired = c.now()
+	c.began = c.clock.Now()
+}
+
+// now is the number of instructions executed since reset, within the running slice too.
+func (c *CPU) now() uint64 { return c.retired + c.clock.Now() - c.began }
+
+// settle does what c.check asked for. It returns false when the processor must stop executing.
+func (c *CPU) settle() bool {
+	for c.check {
+		c.check = false
+		if c.waiting != running {
+			return false
+		}
+		if c.irq || c.fiq || c.sys.hcr&(hcrVI|hcrVF) != 0 {
+			c.interrupt()
+		}
+		if c.il && !c.check {
+			c.syncException(c.syncTarget(), ecIllegal, 0, c.PC)
+		}
+	}
+	return true
+}
+
+// Masks that leave of an address what a TLB tag holds, and the bits that must be zero for an aligned access.
+const (
+	tag1 = ^uint64(pageMask)
+	tag2 = tag1 | 1
+	tag4 = tag1 | 3
+	tag8 = tag1 | 7
+)
+
+// loop is the interpreter. Frequent operations are executed in the switch and continue with the next instruction; what leaves
+// the switch goes to the slow path below it, which knows every operation in full.
+func (c *CPU) loop() {
+	var (
+		pg     *codePage
+		vbase  uint64 // address of the page
+		i      uint64 // index of the next instruction
+		start  uint64 // index up to which left is settled
+		target uint64 // of a branch to a register
+		left   = c.clock.Left()
+	)
+reload: // c.PC and left are valid
+	if c.check {
+		c.clock.Sync(left)
+		ok := c.settle()
+		left = c.clock.Left()
+		if !ok {
+			return
+		}
+	}
+	if left <= 0 {
+		c.clock.Sync(left)
+		return
+	}
+	if e := &c.itlb[c.PC/pageSize%itlbSize]; e.tag == c.PC&(tag1|3)|c.ctx {
+		pg = e.page
+	} else {
+		c.clock.Sync(left)
+		if c.PC&3 != 0 {
+			left--
+			c.sys.far[c.syncTarget()] = c.PC
+			c.syncException(c.syncTarget(), ecPCAlign, 0, c.PC)
+			goto reload
+		}
+		var ok bool
+		if pg, ok = c.fetch(c.PC); !ok {
+			left--
+			goto reload
+		}
+	}
+	vbase = c.PC &^ pageMask
+	i = c.PC & pageMask / 4
+	start = i
+	for {
+		in := &pg.inst[i]
+		i++
+		switch in.Op {
+		case a64.Undecoded:
+			i--
+			if pg.src == nil {
+				left -= int64(i - start)
+				c.PC = vbase + i*4
+				goto reload
+			}
+			c.code.decode(pg, i)
+			continue
+		case a64.PageEnd:
+			i--
+			left -= int64(i - start)
+			c.PC = vbase + i*4
+			goto reload
+
+		case a64.ADDi64:
+			c.X[in.Rd] = c.X[in.Rn] + in.Imm
+			continue
+		case a64.ADDi32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] + in.Imm))
+			continue
+		case a64.ADDSi64:
+			c.X[in.Rd] = c.adds64(c.X[in.Rn], in.Imm)
+			continue
+		case a64.ADDSi32:
+			c.X[in.Rd] = c.adds32(uint32(c.X[in.Rn]), uint32(in.Imm))
+			continue
+		case a64.SUBSi64:
+			c.X[in.Rd] = c.subs64(c.X[in.Rn], in.Imm)
+			continue
+		case a64.SUBSi32:
+			c.X[in.Rd] = c.subs32(uint32(c.X[in.Rn]), uint32(in.Imm))
+			continue
+		case a64.ADDr64:
+			c.X[in.Rd] = c.X[in.Rn] + c.X[in.Rm]
+			continue
+		case a64.ADDr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) + uint32(c.X[in.Rm]))
+			continue
+		case a64.SUBr64:
+			c.X[in.Rd] = c.X[in.Rn] - c.X[in.Rm]
+			continue
+		case a64.SUBr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) - uint32(c.X[in.Rm]))
+			continue
+		case a64.ADDSr64:
+			c.X[in.Rd] = c.adds64(c.X[in.Rn], c.X[in.Rm])
+			continue
+		case a64.ADDSr32:
+			c.X[in.Rd] = c.adds32(uint32(c.X[in.Rn]), uint32(c.X[in.Rm]))
+			continue
+		case a64.SUBSr64:
+			c.X[in.Rd] = c.subs64(c.X[in.Rn], c.X[in.Rm])
+			continue
+		case a64.SUBSr32:
+			c.X[in.Rd] = c.subs32(uint32(c.X[in.Rn]), uint32(c.X[in.Rm]))
+			continue
+		case a64.ADDs64:
+			c.X[in.Rd] = c.X[in.Rn] + shifted64(c.X[in.Rm], in.Opt)
+			continue
+		case a64.ADDs32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) + shifted32(uint32(c.X[in.Rm]), in.Opt))
+			continue
+		case a64.SUBs64:
+			c.X[in.Rd] = c.X[in.Rn] - shifted64(c.X[in.Rm], in.Opt)
+			continue
+		case a64.SUBs32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) - shifted32(uint32(c.X[in.Rm]), in.Opt))
+			continue
+		case a64.ADDx64:
+			c.X[in.Rd] = c.X[in.Rn] + extended(c.X[in.Rm], in.Opt)
+			continue
+		case a64.SUBx64:
+			c.X[in.Rd] = c.X[in.Rn] - extended(c.X[in.Rm], in.Opt)
+			continue
+		case a64.ANDi64:
+			c.X[in.Rd] = c.X[in.Rn] & in.Imm
+			continue
+		case a64.ORRi64:
+			c.X[in.Rd] = c.X[in.Rn] | in.Imm
+			continue
+		case a64.ORRi32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] | in.Imm))
+			continue
+		case a64.EORi64:
+			c.X[in.Rd] = c.X[in.Rn] ^ in.Imm
+			continue
+		case a64.EORi32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] ^ in.Imm))
+			continue
+		case a64.ANDSi64:
+			c.X[in.Rd] = c.logic(c.X[in.Rn] & in.Imm)
+			continue
+		case a64.ANDSi32:
+			c.X[in.Rd] = c.logic32(uint32(c.X[in.Rn] & in.Imm))
+			continue
+		case a64.ANDr64:
+			c.X[in.Rd] = c.X[in.Rn] & c.X[in.Rm]
+			continue
+		case a64.ANDr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] & c.X[in.Rm]))
+			continue
+		case a64.ORRr64:
+			c.X[in.Rd] = c.X[in.Rn] | c.X[in.Rm]
+			continue
+		case a64.ORRr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] | c.X[in.Rm]))
+			continue
+		case a64.EORr64:
+			c.X[in.Rd] = c.X[in.Rn] ^ c.X[in.Rm]
+			continue
+		case a64.EORr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] ^ c.X[in.Rm]))
+			continue
+		case a64.BICr64:
+			c.X[in.Rd] = c.X[in.Rn] &^ c.X[in.Rm]
+			continue
+		case a64.BICr32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] &^ c.X[in.Rm]))
+			continue
+		case a64.ANDSr64:
+			c.X[in.Rd] = c.logic(c.X[in.Rn] & c.X[in.Rm])
+			continue
+		case a64.ANDSr32:
+			c.X[in.Rd] = c.logic32(uint32(c.X[in.Rn] & c.X[in.Rm]))
+			continue
+		case a64.MOV64:
+			c.X[in.Rd] = c.X[in.Rm]
+			continue
+		case a64.MOV32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rm]))
+			continue
+		case a64.MOVi:
+			c.X[in.Rd] = in.Imm
+			continue
+		case a64.MOVK64:
+			c.X[in.Rd] = c.X[in.Rd]&^(0xffff<<(in.Opt&63)) | in.Imm
+			continue
+		case a64.MOVK32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rd]))&^(0xffff<<(in.Opt&63)) | in.Imm
+			continue
+		case a64.ADR:
+			c.X[in.Rd] = vbase + (i-1)*4 + in.Imm
+			continue
+		case a64.ADRP:
+			c.X[in.Rd] = vbase + in.Imm
+			continue
+		case a64.UBFX:
+			c.X[in.Rd] = c.X[in.Rn] >> (in.Opt & 63) & in.Imm
+			continue
+		case a64.UBFIZ:
+			c.X[in.Rd] = c.X[in.Rn] & in.Imm << (in.Opt & 63)
+			continue
+		case a64.SBF64:
+			c.X[in.Rd] = uint64(int64(c.X[in.Rn]<<(in.Opt&63)) >> (in.Size & 63))
+			continue
+		case a64.SBF32:
+			c.X[in.Rd] = uint64(uint32(int64(c.X[in.Rn]<<(in.Opt&63)) >> (in.Size & 63)))
+			continue
+		case a64.BFM64:
+			c.X[in.Rd] = c.X[in.Rd]&^in.Imm | bits.RotateLeft64(c.X[in.Rn], -int(in.Opt))&in.Imm
+			continue
+		case a64.BFM32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rd])&^uint32(in.Imm) | bits.RotateLeft32(uint32(c.X[in.Rn]), -int(in.Opt))&uint32(in.Imm))
+			continue
+		case a64.EXTR64:
+			c.X[in.Rd] = c.X[in.Rm]>>(in.Opt&63) | c.X[in.Rn]<<1<<(63-in.Opt&63)
+			continue
+		case a64.EXTR32:
+			c.X[in.Rd] = uint64(uint32((c.X[in.Rn]<<32 | c.X[in.Rm]&0xffffffff) >> (in.Opt & 63)))
+			continue
+		case a64.CSEL64:
+			if c.Cond(in.Opt) {
+				c.X[in.Rd] = c.X[in.Rn]
+			} else {
+				c.X[in.Rd] = c.X[in.Rm]
+			}
+			continue
+		case a64.CSEL32:
+			if c.Cond(in.Opt) {
+				c.X[in.Rd] = uint64(uint32(c.X[in.Rn]))
+			} else {
+				c.X[in.Rd] = uint64(uint32(c.X[in.Rm]))
+			}
+			continue
+		case a64.CSINC64:
+			if c.Cond(in.Opt) {
+				c.X[in.Rd] = c.X[in.Rn]
+			} else {
+				c.X[in.Rd] = c.X[in.Rm] + 1
+			}
+			continue
+		case a64.CSINC32:
+			if c.Cond(in.Opt) {
+				c.X[in.Rd] = uint64(uint32(c.X[in.Rn]))
+			} else {
+				c.X[in.Rd] = uint64(uint32(c.X[in.Rm]) + 1)
+			}
+			continue
+		case a64.CCMPi64:
+			if c.Cond(in.Opt) {
+				c.subs64(c.X[in.Rn], in.Imm)
+			} else {
+				c.SetNZCV(uint32(in.Size) << 28)
+			}
+			continue
+		case a64.CCMPi32:
+			if c.Cond(in.Opt) {
+				c.subs32(uint32(c.X[in.Rn]), uint32(in.Imm))
+			} else {
+				c.SetNZCV(uint32(in.Size) << 28)
+			}
+			continue
+		case a64.CCMPr64:
+			if c.Cond(in.Opt) {
+				c.subs64(c.X[in.Rn], c.X[in.Rm])
+			} else {
+				c.SetNZCV(uint32(in.Size) << 28)
+			}
+			continue
+		case a64.CCMPr32:
+			if c.Cond(in.Opt) {
+				c.subs32(uint32(c.X[in.Rn]), uint32(c.X[in.Rm]))
+			} else {
+				c.SetNZCV(uint32(in.Size) << 28)
+			}
+			continue
+		case a64.MADD64:
+			c.X[in.Rd] = c.X[in.Ra] + c.X[in.Rn]*c.X[in.Rm]
+			continue
+		case a64.MADD32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Ra] + c.X[in.Rn]*c.X[in.Rm]))
+			continue
+		case a64.MSUB64:
+			c.X[in.Rd] = c.X[in.Ra] - c.X[in.Rn]*c.X[in.Rm]
+			continue
+		case a64.MSUB32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Ra] - c.X[in.Rn]*c.X[in.Rm]))
+			continue
+		case a64.LSLV64:
+			c.X[in.Rd] = c.X[in.Rn] << (c.X[in.Rm] & 63)
+			continue
+		case a64.LSRV64:
+			c.X[in.Rd] = c.X[in.Rn] >> (c.X[in.Rm] & 63)
+			continue
+		case a64.LSLV32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) << (c.X[in.Rm] & 31))
+			continue
+		case a64.LSRV32:
+			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) >> (c.X[in.Rm] & 31))
+			continue
+		case a64.UMADDL:
+			c.X[in.Rd] = c.X[in.Ra] + uint64(uint32(c.X[in.Rn]))*uint64(uint32(c.X[in.Rm]))
+			continue
+		case a64.SMADDL:
+			c.X[in.Rd] = c.X[in.Ra] + uint64(int64(int32(c.X[in.Rn]))*int64(int32(c.X[in.Rm])))
+			continue
+		case a64.UMULH:
+			c.X[in.Rd], _ = bits.Mul64(c.X[in.Rn], c.X[in.Rm])
+			continue
+		case a64.UDIV64:
+			if d := c.X[in.Rm]; d != 0 {
+				c.X[in.Rd] = c.X[in.Rn] / d
+			} else {
+				c.X[in.Rd] = 0
+			}
+			continue
+		case a64.UDIV32:
+			if d := uint32(c.X[in.Rm]); d != 0 {
+				c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) / d)
+			} else {
+				c.X[in.Rd] = 0
+			}
+			continue
+		case a64.B:
+			goto taken
+		case a64.BL:
+			c.X[30] = vbase + i*4
+			goto taken
+		case a64.BEQ:
+			if c.ZF == 0 {
+				goto taken
+			}
+			continue
+		case a64.BNE:
+			if c.ZF != 0 {
+				goto taken
+			}
+			continue
+		case a64.BCS:
+			if c.CF != 0 {
+				goto taken
+			}
+			continue
+		case a64.BCC:
+			if c.CF == 0 {
+				goto taken
+			}
+			continue
+		case a64.BMI:
+			if int64(c.NF) < 0 {
+				goto taken
+			}
+			continue
+		case a64.BPL:
+			if int64(c.NF) >= 0 {
+				goto taken
+			}
+			continue
+		case a64.BVS:
+			if c.VF != 0 {
+				goto taken
+			}
+			continue
+		case a64.BVC:
+			if c.VF == 0 {
+				goto taken
+			}
+			continue
+		case a64.BHI:
+			if c.CF != 0 && c.ZF != 0 {
+				goto taken
+			}
+			continue
+		case a64.BLS:
+			if c.CF == 0 || c.ZF == 0 {
+				goto taken
+			}
+			continue
+		case a64.BGE:
+			if c.NF>>63 == c.VF {
+				goto taken
+			}
+			continue
+		case a64.BLT:
+			if c.NF>>63 != c.VF {
+				goto taken
+			}
+			continue
+		case a64.BGT:
+			if c.ZF != 0 && c.NF>>63 == c.VF {
+				goto taken
+			}
+			continue
+		case a64.BLE:
+			if c.ZF == 0 || c.NF>>63 != c.VF {
+				goto taken
+			}
+			continue
+		case a64.CBZ64:
+			if c.X[in.Rn] == 0 {
+				goto taken
+			}
+			continue
+		case a64.CBZ32:
+			if uint32(c.X[in.Rn]) == 0 {
+				goto taken
+			}
+			continue
+		case a64.CBNZ64:
+			if c.X[in.Rn] != 0 {
+				goto taken
+			}
+			continue
+		case a64.CBNZ32:
+			if uint32(c.X[in.Rn]) != 0 {
+				goto taken
+			}
+			continue
+		case a64.TBZ:
+			if c.X[in.Rn]>>(in.Opt&63)&1 == 0 {
+				goto taken
+			}
+			continue
+		case a64.TBNZ:
+			if c.X[in.Rn]>>(in.Opt&63)&1 != 0 {
+				goto taken
+			}
+			continue
+		case a64.BR, a64.RET:
+			target = c.X[in.Rn]
+			goto indirect
+		case a64.BLR:
+			target = c.X[in.Rn]
+			c.X[30] = vbase + i*4
+			goto indirect
+		case a64.STRBi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag1|c.ctx {
+				e.page[va&pageMask] = byte(c.X[in.Rd])
+				continue
+			}
+		case a64.STRHi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag2|c.ctx {
+				binary.LittleEndian.PutUint16(e.page[va&0xffe:], uint16(c.X[in.Rd]))
+				continue
+			}
+		case a64.STRWi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
+				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				continue
+			}
+		case a64.STRXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
+				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				continue
+			}
+		case a64.LDRBi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
+				c.X[in.Rd] = uint64(e.page[va&pageMask])
+				continue
+			}
+		case a64.LDRHi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint16(e.page[va&0xffe:]))
+				continue
+			}
+		case a64.LDRWi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				continue
+			}
+		case a64.LDRXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
+				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				continue
+			}
+		case a64.LDRSWi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rd] = uint64(int64(int32(binary.LittleEndian.Uint32(e.page[va&0xffc:]))))
+				continue
+			}
+		case a64.LDRSBWi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
+				c.X[in.Rd] = uint64(uint32(int32(int8(e.page[va&pageMask]))))
+				continue
+			}
+		case a64.LDRSBXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
+				c.X[in.Rd] = uint64(int64(int8(e.page[va&pageMask])))
+				continue
+			}
+		case a64.LDRSHWi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
+				c.X[in.Rd] = uint64(uint32(int32(int16(binary.LittleEndian.Uint16(e.page[va&0xffe:])))))
+				continue
+			}
+		case a64.LDRSHXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
+				c.X[in.Rd] = uint64(int64(int16(binary.LittleEndian.Uint16(e.page[va&0xffe:]))))
+				continue
+			}
+		case a64.STRBr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag1|c.ctx {
+				e.page[va&pageMask] = byte(c.X[in.Rd])
+				continue
+			}
+		case a64.STRWr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
+				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				continue
+			}
+		case a64.STRXr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
+				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				continue
+			}
+		case a64.LDRBr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
+				c.X[in.Rd] = uint64(e.page[va&pageMask])
+				continue
+			}
+		case a64.LDRHr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint16(e.page[va&0xffe:]))
+				continue
+			}
+		case a64.LDRWr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				continue
+			}
+		case a64.LDRXr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
+				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				continue
+			}
+		case a64.LDRSWr:
+			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rd] = uint64(int64(int32(binary.LittleEndian.Uint32(e.page[va&0xffc:]))))
+				continue
+			}
+		case a64.STRXpre:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
+				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				c.X[in.Rn] = va
+				continue
+			}
+		case a64.STRXpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
+				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				c.X[in.Rn] = va + in.Imm
+				continue
+			}
+		case a64.LDRXpre:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
+				c.X[in.Rn] = va
+				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				continue
+			}
+		case a64.LDRXpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
+				c.X[in.Rn] = va + in.Imm
+				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				continue
+			}
+		case a64.STRBpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag1|c.ctx {
+				e.page[va&pageMask] = byte(c.X[in.Rd])
+				c.X[in.Rn] = va + in.Imm
+				continue
+			}
+		case a64.LDRBpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
+				c.X[in.Rn] = va + in.Imm
+				c.X[in.Rd] = uint64(e.page[va&pageMask])
+				continue
+			}
+		case a64.STRWpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
+				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				c.X[in.Rn] = va + in.Imm
+				continue
+			}
+		case a64.LDRWpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rn] = va + in.Imm
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				continue
+			}
+		case a64.STPXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
+				p := e.page[va&0xff8:]
+				binary.LittleEndian.PutUint64(p, c.X[in.Rd])
+				binary.LittleEndian.PutUint64(p[8:], c.X[in.Ra])
+				continue
+			}
+		case a64.LDPXi:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
+				p := e.page[va&0xff8:]
+				lo, hi := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+				c.X[in.Rd], c.X[in.Ra] = lo, hi
+				continue
+			}
+		case a64.STPXpre:
+			va := c.X[in.Rn] + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
+				p := e.page[va&0xff8:]
+				binary.LittleEndian.PutUint64(p, c.X[in.Rd])
+				binary.LittleEndian.PutUint64(p[8:], c.X[in.Ra])
+				c.X[in.Rn] = va
+				continue
+			}
+		case a64.LDPXpost:
+			va := c.X[in.Rn]
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
+				p := e.page[va&0xff8:]
+				lo, hi := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+				c.X[in.Rn] = va + in.Imm
+				c.X[in.Rd], c.X[in.Ra] = lo, hi
+				continue
+			}
+		case a64.LDRXlit:
+			va := vbase + (i-1)*4 + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
+				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				continue
+			}
+		case a64.LDRWlit:
+			va := vbase + (i-1)*4 + in.Imm
+			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
+				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				continue
+			}
+		case a64.NOP:
+			continue
+		default:
+			if in.Op >= a64.FirstSIMD && in.Op < a64.FirstSIMDMem {
+				if !c.fpTrap {
+					fpsimd.Exec(&c.Regs, in)
+					continue
+				}
+			} else if in.Op < a64.FirstMemory {
+				c.pure(in)
+				continue
+			}
+		}
+
+		// The slow path.
+		c.PC = vbase + (i-1)*4
+		left -= int64(i - start)
+		start = i
+		c.clock.Sync(left)
+		if !c.exec(in) {
+			left = c.clock.Left()
+			goto reload
+		}
+		left = c.clock.Left()
+		if c.check {
+			c.PC = vbase + i*4
+			goto reload
+		}
+		continue
+
+	taken:
+		left -= int64(i - start)
+		i += uint64(int64(in.Imm)>>2) - 1
+		if i < instPerPage && left > 0 {
+			start = i
+			continue
+		}
+		c.PC = vbase + i<<2
+		goto reload
+
+	indirect:
+		left -= int64(i - start)
+		i = (target - vbase) >> 2
+		if i < instPerPage && left > 0 && target&3 == 0 {
+			start = i
+			continue
+		}
+		c.PC = c.branchTarget(target)
+		goto reload
+	}
+}

@@ -1,0 +1,612 @@
+package cpu
+
+// accessible applies the rules that hold for many registers alike: the exception level that op1 asks for, and whether the
+// level that a register belongs to exists.
+func (c *CPU) accessible(key uint16) bool {
+	op1 := key >> 11 & 7
+	if c.el < minEL(op1) {
+		return false
+	}
+	switch {
+	case op1 == 4 || op1 == 5:
+		return c.cfg.EL2 || c.el == 3 // with EL3 alone the registers of EL2 read as zero
+	case op1 == 6:
+		return c.cfg.EL3
+	}
+	return true
+}
+
+// readSys reads a system register.
+func (c *CPU) readSys(key uint16) (uint64, access) {
+	if !c.accessible(key) {
+		return 0, accessUndef
+	}
+	s := &c.sys
+	el := int(c.el)
+	// Encodings with op0 = 3, op1 = 0, CRn = 0 are the identification registers; those not assigned read as zero.
+	if key>>7 == 3<<7|0<<4|0 && key>>3&15 >= 1 {
+		return c.idRegister(key), accessOK
+	}
+	switch key {
+	case sysMIDREL1:
+		if el == 1 && c.el2() {
+			return s.vpidr, accessOK
+		}
+		return c.cfg.Model.MIDR, accessOK
+	case sysMPIDREL1:
+		if el == 1 && c.el2() {
+			return s.vmpidr, accessOK
+		}
+		return c.mpidr(), accessOK
+	case sysREVIDREL1, sysAIDREL1:
+		return 0, accessOK
+	case sysSCTLREL1:
+		return s.sctlr[1], c.trapVM(true)
+	case sysACTLREL1:
+		return s.actlr[1], accessOK
+	case sysCPACREL1:
+		if el == 1 && c.el2() && s.cptr2>>31&1 != 0 {
+			return 0, accessTrap2
+		}
+		return s.cpacr, accessOK
+	case sysTTBR0EL1:
+		return s.ttbr0[1], c.trapVM(true)
+	case sysTTBR1EL1:
+		return s.ttbr1[1], c.trapVM(true)
+	case sysTCREL1:
+		return s.tcr[1], c.trapVM(true)
+	case sysSPSREL1:
+		return c.spsr[1], accessOK
+	case sysELREL1:
+		return c.elr[1], accessOK
+	case sysSPEL0:
+		if !c.spSel {
+			return 0, accessUndef
+		}
+		return c.readSP(0), accessOK
+	case sysSPSel:
+		return b2u(c.spSel), accessOK
+	case sysCurrentEL:
+		return uint64(el) << 2, accessOK
+	case sysPAN:
+		if c.code.features&featPAN == 0 {
+			return 0, accessUndef
+		}
+		return b2u(c.pan) << 22, accessOK
+	case sysUAO:
+		if c.code.features&featUAO == 0 {
+			return 0, accessUndef
+		}
+		return b2u(c.uao) << 23, accessOK
+	case sysAFSR0EL1:
+		return s.afsr0[1], c.trapVM(true)
+	case sysAFSR1EL1:
+		return s.afsr1[1], c.trapVM(true)
+	case sysESREL1:
+		return s.esr[1], c.trapVM(true)
+	case sysFAREL1:
+		return s.far[1], c.trapVM(true)
+	case sysPAREL1:
+		return s.par, accessOK
+	case sysMAIREL1:
+		return s.mair[1], c.trapVM(true)
+	case sysAMAIREL1:
+		return s.amair[1], c.trapVM(true)
+	case sysVBAREL1:
+		return s.vbar[1], accessOK
+	case sysRVBAREL1, sysRMREL1:
+		if c.cfg.EL2 || c.cfg.EL3 {
+			return 0, accessUndef
+		}
+		return 0, accessOK
+	case sysRVBAREL2, sysRMREL2:
+		if c.cfg.EL3 {
+			return 0, accessUndef
+		}
+		return 0, accessOK
+	case sysRVBAREL3:
+		return 0, accessOK
+	case sysRMREL3:
+		return s.rmr, accessOK
+	case sysISREL1:
+		return b2u(c.irq)<<7 | b2u(c.fiq)<<6, accessOK
+	case sysCONTEXTIDREL1:
+		return s.contextidr, c.trapVM(true)
+	case sysTPIDREL1:
+		return s.tpidr[1], accessOK
+	case sysCCSIDREL1:
+		return c.ccsidr(), accessOK
+	case sysCLIDREL1:
+		return c.cfg.Model.CLIDR, accessOK
+	case sysCSSELREL1:
+		return s.csselr, accessOK
+	case sysCTREL0:
+		if el == 0 && c.sctlr()>>15&1 == 0 {
+			return 0, accessTrap1
+		}
+		return c.cfg.Model.CTR, accessOK
+	case sysDCZIDEL0:
+		v := uint64(dczBlock)
+		if el == 0 && c.sctlr()>>14&1 == 0 {
+			v |= 1 << 4
+		}
+		return v, accessOK
+	case sysNZCV:
+		return uint64(c.NZCV()), accessOK
+	case sysDAIF:
+		if el == 0 && c.sctlr()>>9&1 == 0 {
+			return 0, accessTrap1
+		}
+		return uint64(c.daif) << 6, accessOK
+	case sysSSBS:
+		if c.code.features&featSSBS == 0 {
+			return 0, accessUndef
+		}
+		return b2u(c.ssbs) << 12, accessOK
+	case sysFPCR:
+		return uint64(c.FPCR), accessOK
+	case sysFPSR:
+		return uint64(c.FPSR), accessOK
+	case sysTPIDREL0:
+		return s.tpidr[0], accessOK
+	case sysTPIDRROEL0:
+		return s.tpidrro, accessOK
+
+	case sysVPIDREL2:
+		return s.vpidr, accessOK
+	case sysVMPIDREL2:
+		return s.vmpidr, accessOK
+	case sysSCTLREL2:
+		return s.sctlr[2], accessOK
+	case sysACTLREL2:
+		return s.actlr[2], accessOK
+	case sysHCREL2:
+		return s.hcr, accessOK
+	case sysMDCREL2:
+		return s.mdcr2, accessOK
+	case sysCPTREL2:
+		return s.cptr2, accessOK
+	case sysHSTREL2:
+		return s.hstr, accessOK
+	case sysHACREL2:
+		return s.hacr, accessOK
+	case sysTTBR0EL2:
+		return s.ttbr0[2], accessOK
+	case sysTCREL2:
+		return s.tcr[2], accessOK
+	case sysVTTBREL2:
+		return s.vttbr, accessOK
+	case sysVTCREL2:
+		return s.vtcr, accessOK
+	case sysDACR32EL2:
+		return s.dacr32, accessOK
+	case sysIFSR32EL2:
+		return s.ifsr32, accessOK
+	case sysFPEXC32EL2:
+		return s.fpexc32, accessOK
+	case sysSPSREL2:
+		return c.spsr[2], accessOK
+	case sysELREL2:
+		return c.elr[2], accessOK
+	case sysSPEL1:
+		return c.readSP(1), accessOK
+	case sysSPSRirq:
+		return s.spsrIrq, accessOK
+	case sysSPSRabt:
+		return s.spsrAbt, accessOK
+	case sysSPSRund:
+		return s.spsrUnd, accessOK
+	case sysSPSRfiq:
+		return s.spsrFiq, accessOK
+	case sysAFSR0EL2:
+		return s.afsr0[2], accessOK
+	case sysAFSR1EL2:
+		return s.afsr1[2], accessOK
+	case sysESREL2:
+		return s.esr[2], accessOK
+	case sysFAREL2:
+		return s.far[2], accessOK
+	case sysHPFAREL2:
+		return s.hpfar, accessOK
+	case sysMAIREL2:
+		return s.mair[2], accessOK
+	case sysAMAIREL2:
+		return s.amair[2], accessOK
+	case sysVBAREL2:
+		return s.vbar[2], accessOK
+	case sysTPIDREL2:
+		return s.tpidr[2], accessOK
+
+	case sysSCTLREL3:
+		return s.sctlr[3], accessOK
+	case sysACTLREL3:
+		return s.actlr[3], accessOK
+	case sysSCREL3:
+		return s.scr, accessOK
+	case sysSDER32EL3:
+		return s.sder, accessOK
+	case sysCPTREL3:
+		return s.cptr3, accessOK
+	case sysMDCREL3:
+		return s.mdcr3, accessOK
+	case sysTTBR0EL3:
+		return s.ttbr0[3], accessOK
+	case sysTCREL3:
+		return s.tcr[3], accessOK
+	case sysSPSREL3:
+		return c.spsr[3], accessOK
+	case sysELREL3:
+		return c.elr[3], accessOK
+	case sysSPEL2:
+		return c.readSP(2), accessOK
+	case sysAFSR0EL3:
+		return s.afsr0[3], accessOK
+	case sysAFSR1EL3:
+		return s.afsr1[3], accessOK
+	case sysESREL3:
+		return s.esr[3], accessOK
+	case sysFAREL3:
+		return s.far[3], accessOK
+	case sysMAIREL3:
+		return s.mair[3], accessOK
+	case sysAMAIREL3:
+		return s.amair[3], accessOK
+	case sysVBAREL3:
+		return s.vbar[3], accessOK
+	case sysTPIDREL3:
+		return s.tpidr[3], accessOK
+	}
+	switch {
+	case isGIC(key):
+		return c.readGIC(key)
+	case key>>14 == 2:
+		return c.readDebug(key)
+	case key>>7&15 == 14 && !isPMU(key):
+		return c.readTimer(key)
+	case isPMU(key):
+		return c.readPMU(key)
+	case key>>7&15 == 11 || key>>7&15 == 15: // IMPLEMENTATION DEFINED (D18.3.1): QEMU's models and ours read as zero
+		return 0, accessUndef
+	}
+	return 0, accessUndef
+}
+
+func b2u(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// trapVM applies HCR_EL2.TRVM to reads and TVM to writes of the virtual memory control registers.
+func (c *CPU) trapVM(read bool) access {
+	if c.el != 1 || !c.el2() {
+		return accessOK
+	}
+	bit := uint64(hcrTVM)
+	if read {
+		bit = 1 << 30 // TRVM
+	}
+	if c.sys.hcr&bit != 0 {
+		return accessTrap2
+	}
+	return accessOK
+}
+
+// writeSys writes a system register.
+func (c *CPU) writeSys(key uint16, v uint64) access {
+	if !c.accessible(key) {
+		return accessUndef
+	}
+	s := &c.sys
+	vm := func(p *uint64) access {
+		a := c.trapVM(false)
+		if a == accessOK {
+			*p = v
+		}
+		return a
+	}
+	switch key {
+	case sysSCTLREL1:
+		if a := c.trapVM(false); a != accessOK {
+			return a
+		}
+		c.writeSCTLR(1, v)
+	case sysACTLREL1, sysACTLREL2, sysACTLREL3: // no bits are implemented
+	case sysCPACREL1:
+		if c.el == 1 && c.el2() && s.cptr2>>31&1 != 0 {
+			return accessTrap2
+		}
+		s.cpacr = v & (3<<20 | 1<<28)
+		c.stateChanged()
+	case sysTTBR0EL1:
+		if a := vm(&s.ttbr0[1]); a != accessOK {
+			return a
+		}
+		c.tableChanged()
+	case sysTTBR1EL1:
+		if a := vm(&s.ttbr1[1]); a != accessOK {
+			return a
+		}
+		c.tableChanged()
+	case sysTCREL1:
+		old := s.tcr[1]
+		if a := vm(&s.tcr[1]); a != accessOK {
+			return a
+		}
+		if old != v {
+			c.flushTLB()
+		}
+	case sysSPSREL1:
+		c.spsr[1] = v & spsrMask
+	case sysELREL1:
+		c.elr[1] = v
+	case sysSPEL0:
+		if !c.spSel {
+			return accessUndef
+		}
+		c.writeSP(0, v)
+	case sysSPSel:
+		c.setEL(c.el, v&1 != 0)
+	case sysPAN:
+		if c.code.features&featPAN == 0 {
+			return accessUndef
+		}
+		c.pan = v>>22&1 != 0
+		c.stateChanged()
+	case sysUAO:
+		if c.code.features&featUAO == 0 {
+			return accessUndef
+		}
+		c.uao = v>>23&1 != 0
+	case sysAFSR0EL1:
+		return vm(&s.afsr0[1])
+	case sysAFSR1EL1:
+		return vm(&s.afsr1[1])
+	case sysESREL1:
+		return vm(&s.esr[1])
+	case sysFAREL1:
+		return vm(&s.far[1])
+	case sysPAREL1:
+		s.par = v
+	case sysMAIREL1:
+		old := s.mair[1]
+		if a := vm(&s.mair[1]); a != accessOK {
+			return a
+		}
+		if old != v {
+			c.flushTLB()
+		}
+	case sysAMAIREL1:
+		return vm(&s.amair[1])
+	case sysVBAREL1:
+		s.vbar[1] = v &^ 0x7ff
+	case sysRMREL3:
+		s.rmr = v & 1
+	case sysCONTEXTIDREL1:
+		return vm(&s.contextidr)
+	case sysTPIDREL1:
+		s.tpidr[1] = v
+	case sysCSSELREL1:
+		s.csselr = v & 15
+	case sysNZCV:
+		c.SetNZCV(uint32(v))
+	case sysDAIF:
+		if c.el == 0 && c.sctlr()>>9&1 == 0 {
+			return accessTrap1
+		}
+		c.daif = uint8(v >> 6 & 15)
+		c.check = true
+	case sysSSBS:
+		if c.code.features&featSSBS == 0 {
+			return accessUndef
+		}
+		c.ssbs = v>>12&1 != 0
+	case sysFPCR:
+		c.FPCR = uint32(v) & fpcrMask
+	case sysFPSR:
+		c.FPSR = uint32(v) & fpsrMask
+	case sysTPIDREL0:
+		s.tpidr[0] = v
+	case sysTPIDRROEL0:
+		if c.el == 0 {
+			return accessUndef
+		}
+		s.tpidrro = v
+
+	case sysVPIDREL2:
+		s.vpidr = v & 0xffffffff
+	case sysVMPIDREL2:
+		s.vmpidr = v
+	case sysSCTLREL2:
+		c.writeSCTLR(2, v)
+	case sysHCREL2:
+		s.hcr = v&hcrMask | hcrRW
+		c.flushTLB()
+		c.stateChanged()
+	case sysMDCREL2:
+		s.mdcr2 = v & 0x1ff
+	case sysCPTREL2:
+		s.cptr2 = v&(1<<31|1<<20|1<<10) | 0x33ff&^(1<<10)
+		c.stateChanged()
+	case sysHSTREL2:
+		s.hstr = v
+	case sysHACREL2:
+		s.hacr = v
+	case sysTTBR0EL2:
+		s.ttbr0[2] = v
+		c.tableChanged()
+	case sysTCREL2:
+		s.tcr[2] = v
+		c.flushTLB()
+	case sysVTTBREL2:
+		s.vttbr = v
+		c.tableChanged()
+	case sysVTCREL2:
+		s.vtcr = v
+		c.flushTLB()
+	case sysDACR32EL2:
+		s.dacr32 = v & 0xffffffff
+	case sysIFSR32EL2:
+		s.ifsr32 = v & 0xffffffff
+	case sysFPEXC32EL2:
+		s.fpexc32 = v & 0xffffffff
+	case sysSPSREL2:
+		c.spsr[2] = v & spsrMask
+	case sysELREL2:
+		c.elr[2] = v
+	case sysSPEL1:
+		c.writeSP(1, v)
+	case sysSPSRirq:
+		s.spsrIrq = v & 0xffffffff
+	case sysSPSRabt:
+		s.spsrAbt = v & 0xffffffff
+	case sysSPSRund:
+		s.spsrUnd = v & 0xffffffff
+	case sysSPSRfiq:
+		s.spsrFiq = v & 0xffffffff
+	case sysAFSR0EL2:
+		s.afsr0[2] = v
+	case sysAFSR1EL2:
+		s.afsr1[2] = v
+	case sysESREL2:
+		s.esr[2] = v
+	case sysFAREL2:
+		s.far[2] = v
+	case sysHPFAREL2:
+		s.hpfar = v
+	case sysMAIREL2:
+		s.mair[2] = v
+		c.flushTLB()
+	case sysAMAIREL2:
+		s.amair[2] = v
+	case sysVBAREL2:
+		s.vbar[2] = v &^ 0x7ff
+	case sysTPIDREL2:
+		s.tpidr[2] = v
+
+	case sysSCTLREL3:
+		c.writeSCTLR(3, v)
+	case sysSCREL3:
+		s.scr = v&scrMask | 3<<4
+		c.flushTLB()
+		c.stateChanged()
+	case sysSDER32EL3:
+		s.sder = v & 3
+	case sysCPTREL3:
+		s.cptr3 = v & (1<<31 | 1<<20 | 1<<10)
+		c.stateChanged()
+	case sysMDCREL3:
+		s.mdcr3 = v & 0xffffffff
+	case sysTTBR0EL3:
+		s.ttbr0[3] = v
+		c.tableChanged()
+	case sysTCREL3:
+		s.tcr[3] = v
+		c.flushTLB()
+	case sysSPSREL3:
+		c.spsr[3] = v & spsrMask
+	case sysELREL3:
+		c.elr[3] = v
+	case sysSPEL2:
+		c.writeSP(2, v)
+	case sysAFSR0EL3:
+		s.afsr0[3] = v
+	case sysAFSR1EL3:
+		s.afsr1[3] = v
+	case sysESREL3:
+		s.esr[3] = v
+	case sysFAREL3:
+		s.far[3] = v
+	case sysMAIREL3:
+		s.mair[3] = v
+		c.flushTLB()
+	case sysAMAIREL3:
+		s.amair[3] = v
+	case sysVBAREL3:
+		s.vbar[3] = v &^ 0x7ff
+	case sysTPIDREL3:
+		s.tpidr[3] = v
+	default:
+		switch {
+		case isGIC(key):
+			return c.writeGIC(key, v)
+		case key>>14 == 2:
+			return c.writeDebug(key, v)
+		case isPMU(key):
+			return c.writePMU(key, v)
+		case key>>7&15 == 14:
+			return c.writeTimer(key, v)
+		}
+		return accessUndef
+	}
+	return accessOK
+}
+
+const (
+	// spsrMask are the bits of SPSR_ELx that hold what is written: those of PSTATE in AArch64, and M[4].
+	spsrMask = 0xf0f013df | 1<<1
+	fpcrMask = 1<<26 | 1<<25 | 1<<24 | 3<<22 // AHP, DN, FZ, RMode
+	fpsrMask = 0xf800009f                    // NZCV of AArch32, QC, IDC, IXC, UFC, OFC, DZC, IOC
+	hcrMask  = 1<<34 - 1 | 3<<36             // Armv8.0: up to ID, and TERR, TEA
+	scrMask  = scrNS | scrIRQ | scrFIQ | scrEA | scrSMD | scrHCE | 1<<9 | scrRW | scrST | scrTWI | scrTWE
+)
+
+// tableChanged follows a write to a translation table base register. Entries of other ASIDs stay; a new base with the same ASID
+// takes effect when software invalidates, as the architecture has it.
+func (c *CPU) tableChanged() {
+	c.forgetASIDs()
+	c.updateContext()
+	c.check = true
+}
+
+// isGIC reports whether key belongs to the GIC's CPU interface: ICC_*, ICV_* and ICH_* (IHI 0069, 12.1).
+func isGIC(key uint16) bool {
+	op1, crn, crm := key>>11&7, key>>7&15, key>>3&15
+	switch {
+	case key>>14 != 3:
+		return false
+	case key == sysICCPMREL1:
+		return true
+	case crn == 12 && (op1 == 0 || op1 == 6) && crm >= 8 && crm <= 12:
+		return true
+	case crn == 12 && op1 == 4 && crm >= 8:
+		return true
+	}
+	return false
+}
+
+func (c *CPU) gicAccess() GICAccess {
+	a := GICAccess{EL: int(c.el)}
+	if c.cfg.EL3 {
+		a.Secure = c.sys.scr&scrNS == 0
+		a.FIQ, a.IRQ = c.sys.scr&scrFIQ != 0, c.sys.scr&scrIRQ != 0
+	}
+	if c.cfg.EL2 && !a.Secure {
+		a.FMO, a.IMO = c.sys.hcr&(hcrFMO|hcrTGE) != 0, c.sys.hcr&(hcrIMO|hcrTGE) != 0
+	}
+	return a
+}
+
+func (c *CPU) readGIC(key uint16) (uint64, access) {
+	if c.cfg.GIC == nil {
+		return 0, accessUndef
+	}
+	v, ok := c.cfg.GIC.ReadSys(key, c.gicAccess())
+	c.check = true
+	if !ok {
+		return 0, accessUndef
+	}
+	return v, accessOK
+}
+
+func (c *CPU) writeGIC(key uint16, v uint64) access {
+	if c.cfg.GIC == nil {
+		return accessUndef
+	}
+	c.check = true
+	if !c.cfg.GIC.WriteSys(key, v, c.gicAccess()) {
+		return accessUndef
+	}
+	return accessOK
+}

@@ -1,0 +1,197 @@
+package platform
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/u-root/u-root/pkg/dt"
+
+	"gatehouse/devices/gicv3"
+	"gatehouse/platform/loader"
+)
+
+// phandles of the nodes that others refer to.
+const (
+	phandleClock = 1
+	phandleGIC   = 2
+)
+
+// Cells of an interrupt specifier of the GIC (Linux, arm,gic-v3.yaml).
+const (
+	irqSPI       = 0
+	irqPPI       = 1
+	irqEdge      = 1
+	irqLevelHigh = 4
+)
+
+func cells(name string, v ...uint32) dt.Property { return dt.PropertyU32Array(name, v) }
+
+func text(name string, v ...string) dt.Property {
+	var b []byte
+	for _, s := range v {
+		b = append(append(b, s...), 0)
+	}
+	return dt.Property{Name: name, Value: b}
+}
+
+func flag(name string) dt.Property { return dt.Property{Name: name} }
+
+// reg gives base and size pairs with two cells each.
+func reg(v ...uint64) dt.Property {
+	var b []byte
+	for _, x := range v {
+		b = binary.BigEndian.AppendUint64(b, x)
+	}
+	return dt.Property{Name: "reg", Value: b}
+}
+
+func node(name string, p []dt.Property, children ...*dt.Node) *dt.Node {
+	return dt.NewNode(name, dt.WithProperty(p...), dt.WithChildren(children...))
+}
+
+// Tree builds the board's device tree (Devicetree Specification 0.4): what QEMU's virt has, as far as it is modelled, and
+// what this board adds. initrd may be empty.
+func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
+	chosen := []dt.Property{text("stdout-path", fmt.Sprintf("/pl011@%x", UART0Base))}
+	if m.cfg.Append != "" {
+		chosen = append(chosen, text("bootargs", m.cfg.Append))
+	}
+	if initrd.Size != 0 {
+		chosen = append(chosen, dt.PropertyU64("linux,initrd-start", initrd.Base),
+			dt.PropertyU64("linux,initrd-end", initrd.Base+initrd.Size))
+	}
+	root := node("", []dt.Property{
+		cells("interrupt-parent", phandleGIC),
+		text("model", "linux,dummy-virt"),
+		cells("#size-cells", 2),
+		cells("#address-cells", 2),
+		text("compatible", "linux,dummy-virt"),
+	})
+	add := func(n *dt.Node) { root.Children = append(root.Children, n) }
+
+	if m.cfg.SecureWorld != SecureGuest {
+		method := "smc"
+		if m.cfg.SecureWorld == SecureNone {
+			method = "hvc"
+			if m.cfg.EL2 {
+				method = "smc"
+			}
+		}
+		add(node("psci", []dt.Property{
+			cells("migrate", 0xc4000005), cells("cpu_on", 0xc4000003), cells("cpu_off", 0x84000002), cells("cpu_suspend", 0xc4000001),
+			text("method", method), text("compatible", "arm,psci-1.0", "arm,psci-0.2", "arm,psci"),
+		}))
+	}
+	add(node(fmt.Sprintf("memory@%x", RAMBase), []dt.Property{reg(RAMBase, m.cfg.RAM), text("device_type", "memory")}))
+
+	amba := func(base uint64, compatible string, spi uint32, clocks int, more ...dt.Property) []dt.Property {
+		p := []dt.Property{
+			text("compatible", compatible, "arm,primecell"), reg(base, 0x1000),
+			cells("interrupts", irqSPI, spi, irqLevelHigh),
+		}
+		switch clocks {
+		case 1:
+			p = append(p, cells("clocks", phandleClock), text("clock-names", "apb_pclk"))
+		case 2:
+			p = append(p, cells("clocks", phandleClock, phandleClock), text("clock-names", "uartclk", "apb_pclk"))
+		}
+		return append(p, more...)
+	}
+	secureOnly := []dt.Property{text("status", "disabled"), text("secure-status", "okay")}
+	add(node(fmt.Sprintf("pl011@%x", UART0Base), amba(UART0Base, "arm,pl011", spiUART0, 2)))
+	var uart1 []dt.Property
+	if m.cfg.SecureWorld == SecureGuest {
+		uart1 = secureOnly
+	}
+	add(node(fmt.Sprintf("pl011@%x", UART1Base), amba(UART1Base, "arm,pl011", spiUART1, 2, uart1...)))
+	add(node(fmt.Sprintf("pl031@%x", RTCBase), amba(RTCBase, "arm,pl031", spiRTC, 1)))
+	// The PL080 may be programmed with any address below 4 GiB; its channels serve memory to memory copies.
+	add(node(fmt.Sprintf("dma@%x", DMABase), amba(DMABase, "arm,pl080", spiDMA, 1,
+		cells("#dma-cells", 2), cells("memcpy-burst-size", 256), cells("memcpy-bus-width", 32),
+		flag("lli-bus-interface-ahb1"), flag("mem-bus-interface-ahb1"))))
+	if m.cfg.TZASC && m.cfg.SecureWorld == SecureGuest {
+		add(node(fmt.Sprintf("tzc400@%x", TZCBase), append([]dt.Property{
+			text("compatible", "arm,tzc400"), reg(TZCBase, 0x1000), cells("interrupts", irqSPI, spiTZC, irqLevelHigh)}, secureOnly...)))
+	}
+	if m.cfg.SecureWorld == SecureGuest {
+		add(node(fmt.Sprintf("secram@%x", SecureRAM), append([]dt.Property{
+			reg(SecureRAM, SecureRAMLen), text("device_type", "memory")}, secureOnly...)))
+	}
+
+	add(node("pmu", []dt.Property{text("compatible", "arm,armv8-pmuv3"), cells("interrupts", irqPPI, 7, irqLevelHigh)}))
+	add(node(fmt.Sprintf("intc@%x", GICDBase), []dt.Property{
+		cells("phandle", phandleGIC), text("compatible", "arm,gic-v3"),
+		reg(GICDBase, gicv3.DistributorSize, GICRBase, uint64(m.cfg.CPUs)*gicv3.RedistributorSize),
+		cells("#redistributor-regions", 1), cells("#interrupt-cells", 3), flag("interrupt-controller"),
+		cells("#address-cells", 2), cells("#size-cells", 2), flag("ranges"),
+	}))
+	cpus := node("cpus", []dt.Property{cells("#size-cells", 0), cells("#address-cells", 1)})
+	for i, c := range m.cpus {
+		compatible := "arm,armv8"
+		if m.cfg.CPU != "max" {
+			compatible = "arm," + m.cfg.CPU
+		}
+		p := []dt.Property{text("device_type", "cpu"), text("compatible", compatible), cells("reg", uint32(mpidr(c.Index())))}
+		if m.cfg.SecureWorld != SecureGuest || len(m.cpus) > 1 {
+			p = append(p, text("enable-method", "psci"))
+		}
+		cpus.Children = append(cpus.Children, node(fmt.Sprintf("cpu@%x", mpidr(i)), p))
+	}
+	add(cpus)
+	add(node("timer", []dt.Property{
+		text("compatible", "arm,armv8-timer"), flag("always-on"),
+		cells("interrupts", irqPPI, 13, irqLevelHigh, irqPPI, 14, irqLevelHigh, irqPPI, 11, irqLevelHigh, irqPPI, 10, irqLevelHigh),
+	}))
+	add(node("apb-pclk", []dt.Property{
+		cells("phandle", phandleClock), text("compatible", "fixed-clock"), cells("#clock-cells", 0),
+		cells("clock-frequency", 24_000_000), text("clock-output-names", "clk24mhz"),
+	}))
+	add(node("chosen", chosen))
+
+	return &dt.FDT{
+		// Magic, Version and LastCompVersion are those of version 17 of the format (5.2).
+		Header:   dt.Header{Magic: dt.Magic, Version: 17, LastCompVersion: 16},
+		RootNode: root,
+	}
+}
+
+// DTB gives the device tree that the guest gets, as a flattened blob.
+func (m *Machine) DTB() []byte { return m.dtb }
+
+// makeDTB builds the device tree and finds its address. k is the kernel to place it for, or nil.
+func (m *Machine) makeDTB(k *loader.Image, ram loader.Range) error {
+	build := func(initrd loader.Range) error {
+		if m.cfg.DTB != nil {
+			m.dtb = m.cfg.DTB
+			return nil
+		}
+		var b bytes.Buffer
+		if _, err := m.Tree(initrd).Write(&b); err != nil {
+			return fmt.Errorf("%w: device tree: %w", ErrConfig, err)
+		}
+		m.dtb = b.Bytes()
+		return nil
+	}
+	if err := build(loader.Range{Base: ram.Base, Size: uint64(len(m.cfg.Initrd))}); err != nil {
+		return err
+	}
+	if k == nil {
+		m.dtbAddr = RAMBase
+		if uint64(len(m.dtb)) > ram.Size {
+			return fmt.Errorf("%w: a device tree of %d bytes does not fit into RAM", ErrConfig, len(m.dtb))
+		}
+		return nil
+	}
+	// The blob's size does not depend on where the initrd goes.
+	p, err := k.Place(ram, uint64(len(m.cfg.Initrd)), uint64(len(m.dtb)))
+	if err != nil {
+		return err
+	}
+	m.dtbAddr = p.DTB.Base
+	m.initrd = p.Initrd
+	if p.DTB.Size == 0 {
+		m.dtbAddr = 0
+	}
+	return build(p.Initrd)
+}

@@ -1,0 +1,234 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"gatehouse/platform/bus"
+	"gatehouse/platform/cpu"
+	"gatehouse/platform/firmware"
+	"gatehouse/platform/vtime"
+)
+
+// Reason says why a machine stopped.
+type Reason uint8
+
+const (
+	// PoweredOff is PSCI SYSTEM_OFF.
+	PoweredOff Reason = iota
+	// Exited is a semihosting exit, with Exit.Code.
+	Exited
+	// Interrupted is the end of Run's context.
+	Interrupted
+	// Failed is a guest that cannot go on, as Exit.Message says.
+	Failed
+)
+
+// Exit tells how a run ended.
+type Exit struct {
+	Reason Reason
+	// Code is the exit code of the guest.
+	Code int
+	// Message says more, in one line.
+	Message string
+}
+
+// quantum is how many instructions a processor executes in its turn while others want theirs, and soloQuantum while none does:
+// how often the machine looks at its context and its serial input.
+const (
+	quantum     = 10_000
+	soloQuantum = 200_000
+)
+
+// Run runs the machine until it stops or ctx ends. It may be called again after ctx ended.
+func (m *Machine) Run(ctx context.Context) Exit {
+	done := ctx.Done()
+	for {
+		select {
+		case <-done:
+			return Exit{Reason: Interrupted}
+		default:
+		}
+		if m.reboot {
+			m.reboot = false
+			if err := m.Reset(); err != nil {
+				return Exit{Reason: Failed, Code: 1, Message: err.Error()}
+			}
+		}
+		if m.exit != nil {
+			return *m.exit
+		}
+		m.input.drain(m)
+		m.clock.Expire()
+		c, others := m.turn()
+		if c == nil {
+			if m.idle(done) {
+				return Exit{Reason: Interrupted}
+			}
+			continue
+		}
+		n := int64(soloQuantum)
+		if others {
+			n = quantum
+		}
+		if m.clock.Begin(n) > 0 {
+			c.Run()
+		}
+	}
+}
+
+// turn gives the next processor that can run, and whether others can.
+func (m *Machine) turn() (c *cpu.CPU, others bool) {
+	for range m.cpus {
+		k := m.cpus[m.next]
+		m.next = (m.next + 1) % len(m.cpus)
+		if !k.Runnable() {
+			continue
+		}
+		if c != nil {
+			others = true
+			// Its turn comes after this one.
+			m.next = k.Index()
+			break
+		}
+		c = k
+	}
+	if c != nil {
+		// WFE may end at any time; it ends here after each turn of another processor, which may have written what the
+		// waiting one waits for.
+		for _, k := range m.cpus {
+			if k != c && k.WaitingForEvent() {
+				k.SetEvent()
+				others = true
+			}
+		}
+	}
+	return c, others
+}
+
+// idle moves time to the next timer, or waits for serial input where there is none. It returns true when done was closed.
+func (m *Machine) idle(done <-chan struct{}) bool {
+	if next := m.clock.Next(); next != vtime.Never {
+		m.clock.Advance(next)
+		m.clock.Expire()
+		for _, k := range m.cpus {
+			if k.WaitingForEvent() {
+				k.SetEvent()
+			}
+		}
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-m.input.ready:
+		m.input.drain(m)
+		return false
+	}
+}
+
+// stop ends the run after the current instruction.
+func (m *Machine) stop(e Exit) {
+	if m.exit == nil {
+		m.exit = &e
+	}
+	m.halt()
+}
+
+// halt takes all processors off.
+func (m *Machine) halt() {
+	for _, c := range m.cpus {
+		c.PowerOff()
+	}
+}
+
+// Retired is the number of instructions executed since reset, by all processors.
+func (m *Machine) Retired() uint64 {
+	var n uint64
+	for _, c := range m.cpus {
+		n += c.Retired()
+	}
+	return n
+}
+
+// Now is the virtual time since reset, in nanoseconds.
+func (m *Machine) Now() uint64 { return m.clock.Now() }
+
+// Resets is how often the machine was reset since it was made.
+func (m *Machine) Resets() int { return m.resets }
+
+// Port gives a Go master its place on the bus, beside the processors and devices.
+func (m *Machine) Port(a bus.Attr) *bus.Port { return bus.NewPort(m.bus, a) }
+
+// Conduit gives Go code of the normal world the SMC instruction of the boot processor.
+func (m *Machine) Conduit() firmware.Conduit { return (*conduit)(m) }
+
+type conduit Machine
+
+func (c *conduit) SMC(r *firmware.Registers) {
+	c.cfg.Firmware.SMC(firmware.Call{CPU: 0, EL: 1}, r)
+}
+
+// env is what the machine does for its processors.
+type env Machine
+
+func (e *env) SecureMonitorCall(c *cpu.CPU, hvc bool) bool {
+	m := (*Machine)(e)
+	if m.cfg.Firmware == nil {
+		return false
+	}
+	var r firmware.Registers
+	copy(r[:], c.X[:18])
+	m.cfg.Firmware.SMC(firmware.Call{CPU: c.Index(), EL: c.EL(), HVC: hvc}, &r)
+	copy(c.X[:18], r[:])
+	return true
+}
+
+func (e *env) SendEvent() {
+	for _, c := range e.cpus {
+		c.SetEvent()
+	}
+}
+
+// maxWarnings bounds the messages about undefined instructions of one machine.
+const maxWarnings = 100
+
+// Undefined names each undefined instruction word once.
+func (e *env) Undefined(c *cpu.CPU, word uint32) {
+	m := (*Machine)(e)
+	if m.warned[word] || len(m.warned) >= maxWarnings {
+		return
+	}
+	m.warned[word] = true
+	fmt.Fprintf(m.cfg.Warnings, "cpu%d: undefined instruction %#08x at pc %#x, EL%d\n", c.Index(), word, c.PC, c.EL())
+}
+
+// input is what serial ports received and the machine has not taken yet. It is filled from other goroutines.
+type input struct {
+	mu    sync.Mutex
+	data  [2][]byte // guarded by mu
+	ready chan struct{}
+}
+
+// Input gives bytes to a UART, 0 or 1. It may be called from any goroutine while the machine runs.
+func (m *Machine) Input(uart int, p []byte) {
+	m.input.mu.Lock()
+	m.input.data[uart] = append(m.input.data[uart], p...)
+	m.input.mu.Unlock()
+	select {
+	case m.input.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (in *input) drain(m *Machine) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i := range in.data {
+		if len(in.data[i]) > 0 {
+			n := m.uart[i].Receive(in.data[i])
+			in.data[i] = in.data[i][n:]
+		}
+	}
+}
