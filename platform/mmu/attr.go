@@ -28,7 +28,7 @@ const (
 	Normal
 )
 
-// MAIR_ELx attribute bytes (DDI 0487, D19.2.104).
+// MAIR_ELx attribute bytes (DDI 0487, D19.2).
 const (
 	deviceNGnRnE         = 0x00
 	normalNC             = 0x44
@@ -47,7 +47,7 @@ func (a Attr) Type() Type {
 	return Normal
 }
 
-// effective makes Device and fully Non-cacheable memory Outer Shareable, as they always are (DDI 0487, D8.6.2).
+// effective makes Device and fully Non-cacheable memory Outer Shareable, as they always are (DDI 0487, D8.5).
 func (a Attr) effective() Attr {
 	if a.Device() || a.MAIR == normalNC {
 		a.Shareability = OuterShareable
@@ -86,7 +86,7 @@ func stage2Nibble(c uint8) uint8 {
 	return 0b0100
 }
 
-// combine gives the type of memory that stage 1 and stage 2 describe: the stricter of both (DDI 0487, D8.6.5).
+// combine gives the type of memory that stage 1 and stage 2 describe: the stricter of both (DDI 0487, D8.5).
 func combine(s1, s2 Attr) Attr {
 	var a Attr
 	switch {

@@ -58,7 +58,7 @@ type Regime struct {
 	PABits uint8
 }
 
-// SCTLR_ELx (DDI 0487, D19.2.129): the bits that every regime has at the same place.
+// SCTLR_ELx (DDI 0487, D19.2): the bits that every regime has at the same place.
 const (
 	sctlrM   = 1 << 0
 	sctlrI   = 1 << 12
@@ -66,7 +66,7 @@ const (
 	sctlrEE  = 1 << 25
 )
 
-// HCR_EL2 (DDI 0487, D19.2.50).
+// HCR_EL2 (DDI 0487, D19.2).
 const (
 	hcrPTW = 1 << 2
 	hcrDC  = 1 << 12
@@ -90,7 +90,7 @@ func (g *Regime) Enabled() bool {
 }
 
 // ASID gives the current address space identifier: of TTBR1 where TCR_ELx.A1 says so, cut to 8 bits unless TCR_ELx.AS is set
-// (DDI 0487, D8.14). Regimes with one privilege have none, and give zero.
+// (DDI 0487, D8.13). Regimes with one privilege have none, and give zero.
 func (g *Regime) ASID() uint16 {
 	if !g.twoRanges() {
 		return 0
@@ -172,7 +172,7 @@ type Fault struct {
 	Level uint8
 }
 
-// Fault status codes without their level (DDI 0487, D19.2.40, DFSC).
+// Fault status codes without their level (DDI 0487, D19.2, DFSC).
 const (
 	StatusAddressSize  = 0b000000
 	StatusTranslation  = 0b000100

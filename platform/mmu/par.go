@@ -1,6 +1,6 @@
 package mmu
 
-// PAR_EL1 in its 64-bit format (DDI 0487, D19.2.115).
+// PAR_EL1 in its 64-bit format (DDI 0487, D19.2).
 const (
 	parF    = 1 << 0
 	parPTW  = 1 << 8

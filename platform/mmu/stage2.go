@@ -1,6 +1,6 @@
 package mmu
 
-// Stage 2 leaf descriptor (DDI 0487, D8.3.2).
+// Stage 2 leaf descriptor (DDI 0487, D8.3).
 const (
 	s2Read  = 1 << 6 // S2AP[0]
 	s2Write = 1 << 7 // S2AP[1]
@@ -46,7 +46,7 @@ func stage2Walk(rd Reader, g *Regime, ipa uint64) (l leaf, page uint, f Fault, o
 	return l, tb.page, f, true
 }
 
-// stage2Start gives the level that VTCR_EL2.SL0 selects, and whether it may with this physical address size (DDI 0487, D19.2.160).
+// stage2Start gives the level that VTCR_EL2.SL0 selects, and whether it may with this physical address size (DDI 0487, D19.2).
 func stage2Start(sl0 uint64, page uint, paBits uint8) (level uint, ok bool) {
 	if page == 12 {
 		return 2 - uint(sl0), sl0 < 2 || sl0 == 2 && paBits >= 44
@@ -58,7 +58,7 @@ func stage2Start(sl0 uint64, page uint, paBits uint8) (level uint, ok bool) {
 	return 3 - uint(sl0), sl0 < 2 || sl0 == 2 && paBits > limit
 }
 
-// stage2Perm gives the rights of a stage 2 leaf, with FEAT_XNX (DDI 0487, D8.4.5).
+// stage2Perm gives the rights of a stage 2 leaf, with FEAT_XNX (DDI 0487, D8.4).
 func stage2Perm(desc uint64) Perm {
 	var p Perm
 	if desc&s2Read != 0 {

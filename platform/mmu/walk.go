@@ -5,7 +5,7 @@ import "math/bits"
 // addressBits is the largest address that any table or register can hold: there is no FEAT_LPA.
 const addressBits = 48
 
-// pageBitsTG0 decodes TCR_ELx.TG0 and VTCR_EL2.TG0 to the bits of a page (DDI 0487, D19.2.139). The reserved encoding selects 4 KiB:
+// pageBitsTG0 decodes TCR_ELx.TG0 and VTCR_EL2.TG0 to the bits of a page (DDI 0487, D19.2). The reserved encoding selects 4 KiB:
 // the manual asks for one of the implemented sizes.
 func pageBitsTG0(tg uint64) uint {
 	switch tg & 3 {
@@ -206,7 +206,7 @@ func (g *Regime) topByteIgnored(va uint64) bool {
 	return g.TCR>>20&1 != 0
 }
 
-// flat is the translation with stage 1 off (DDI 0487, D8.2.9).
+// flat is the translation with stage 1 off (DDI 0487, D8.2).
 func flat(g *Regime, va uint64, acc Access) (t Translation, f Fault, ok bool) {
 	if g.topByteIgnored(va) {
 		va &= 1<<56 - 1
@@ -295,7 +295,7 @@ func stage1(rd Reader, g *Regime, va uint64) (t Translation, f Fault, ok bool) {
 		NS:    !g.Secure || l.desc&descNS != 0 || l.table&tableNS != 0,
 		Size:  l.size(tb.page),
 		Level: uint8(l.level),
-		// A Secure regime's descriptors that are read from Non-secure memory are never global (DDI 0487, D8.4.2).
+		// A Secure regime's descriptors that are read from Non-secure memory are never global (DDI 0487, D8.4).
 		NonGlobal: g.twoRanges() && (l.desc&descNG != 0 || g.Secure && l.table&tableNS != 0),
 		Attr:      Attr{MAIR: uint8(g.MAIR >> (l.desc >> 2 & 7 * 8)), Shareability: uint8(l.desc >> 8 & 3)},
 	}
@@ -307,7 +307,7 @@ func stage1(rd Reader, g *Regime, va uint64) (t Translation, f Fault, ok bool) {
 	return t, Fault{}, true
 }
 
-// stage1Perm gives the rights of a leaf descriptor below tables with the attributes hier (DDI 0487, D8.4.1).
+// stage1Perm gives the rights of a leaf descriptor below tables with the attributes hier (DDI 0487, D8.4).
 func stage1Perm(g *Regime, desc, hier uint64) Perm {
 	wxn := g.SCTLR&sctlrWXN != 0
 	writable := desc&descAP2 == 0 && hier&tableAP1 == 0
