@@ -2,6 +2,15 @@ package secureworld
 
 import (
 	"errors"
+	"fmt"
+
+	"gatehouse/ffa"
+	"gatehouse/platform/bus"
+	"gatehouse/secureworld/firewall"
+	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/spmc"
+	"gatehouse/secureworld/tee"
+	"gatehouse/smc/optee"
 )
 
 // ABI is the set of interfaces through which the normal world reaches the OP-TEE service.
@@ -18,21 +27,152 @@ const (
 )
 
 // ErrConfig wraps all errors about a Config.
-var ErrConfig = errors.New("configuration")
+var ErrConfig = errors.New("configuration of the secure world")
 
-// Config is what a board chooses about its secure world. DefaultConfig gives a good one.
+// TZASC is the address space controller. Where it is not enabled nothing is programmed and nothing is enforced.
+type TZASC struct {
+	Enabled bool
+	Base    uint64 // of the registers of a TZC-400
+	// Action is the answer to an access without permission.
+	Action firewall.Action
+	// Normal is what non-secure masters may do with memory that is not protected.
+	Normal memory.Access
+}
+
+// Partition is one secure partition.
+type Partition struct {
+	ID    ffa.EndpointID
+	UUIDs []ffa.UUID
+	// Contexts is the number of execution contexts; 0 stands for one on each processor.
+	Contexts   uint16
+	Properties ffa.PartitionProperties
+	// New makes its behaviour at each reset. Nil stands for the OP-TEE service, which at most one partition can be.
+	New func() spmc.Partition
+}
+
+// OPTEE is the OP-TEE service.
+type OPTEE struct {
+	UUID ffa.UUID // that GET_OS_UUID answers
+	// Major, Minor and Build are the version of the trusted OS that clients print.
+	Major, Minor, Build uint32
+	// Threads is how many calls clients are told that they may make at one time.
+	Threads  uint32
+	UseCases []tee.UseCase
+	// DynamicPools lets the normal world lend protected memory. Over the SMC ABI a Carveout takes their place.
+	DynamicPools bool
+	// NewTAs makes the pseudo-TAs beside the device enumeration, at each reset. It may be nil.
+	NewTAs func() []tee.PseudoTA
+}
+
+// Limits bound what the secure world keeps for the normal world.
+type Limits struct {
+	Transactions int // FF-A memory transactions
+	Ranges       int // address ranges of all shared and lent memory together
+	Buffers      int // registered over the SMC ABI
+	Sessions     int
+}
+
+// Config is what a board chooses about its secure world. DefaultConfig gives a complete one.
 type Config struct {
-	ABI ABI
+	ABI   ABI
+	TZASC TZASC
+	// SPMC is the identifier of the SPMC itself.
+	SPMC       ffa.EndpointID
+	Partitions []Partition
+	OPTEE      OPTEE
+	// Carveout is memory within the normal world's that is protected from reset on, for the use case CarveoutUse. Size 0
+	// stands for none.
+	Carveout    memory.Range
+	CarveoutUse optee.UseCase
+	// SecureRAM is memory within the normal world's that only the secure world may access. Size 0 stands for none.
+	SecureRAM memory.Range
+	Limits    Limits
 	// TRNG offers the TRNG firmware interface; its numbers depend on Seed alone.
 	TRNG bool
 	Seed uint64
 }
 
-// DefaultConfig serves OP-TEE over both interfaces.
-func DefaultConfig() Config {
-	return Config{ABI: ABIBoth, TRNG: true}
+func masters(ids ...uint8) (mask uint16) {
+	for _, id := range ids {
+		mask |= 1 << id
+	}
+	return mask
 }
 
+// DefaultConfig serves OP-TEE over both interfaces as partition 0x8001, with dynamic pools, behind a TZC-400 at 0x0B00_0000 that
+// aborts. Each use case admits the masters that it cannot do without:
+//   - secure video playback: the crypto engine writes what it decrypts, decoder and transform read and write, the display reads;
+//   - trusted user interface: the display reads what trusted applications draw;
+//   - secure video recording: the transform writes and reads, the crypto engine reads what it encrypts.
+//
+// Their addresses have 32 bits, as those of the display controller.
+func DefaultConfig() Config {
+	uuid := ffa.UUID(optee.OSUUID())
+	all := masters(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform,
+		bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP)
+	useCase := func(id optee.UseCase, size uint64, read, write uint16) tee.UseCase {
+		return tee.UseCase{ID: id, Access: memory.Access{Read: read, Write: write}, MinSize: size, Align: memory.PageSize, PAWidth: 32}
+	}
+	return Config{
+		ABI: ABIBoth,
+		TZASC: TZASC{Enabled: true, Base: 0x0B00_0000, Action: firewall.ActionAbort,
+			Normal: memory.Access{Read: all, Write: all}},
+		SPMC: ffa.SPMC,
+		Partitions: []Partition{{
+			ID: 0x8001, UUIDs: []ffa.UUID{uuid}, Properties: ffa.PropReceivesDirectReq | ffa.PropAArch64,
+		}},
+		OPTEE: OPTEE{
+			UUID: uuid, Major: 4, Minor: 9, Threads: 8, DynamicPools: true,
+			UseCases: []tee.UseCase{
+				useCase(optee.UseCaseSecureVideoPlay, 8<<20,
+					masters(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDHDLCD),
+					masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform)),
+				useCase(optee.UseCaseTrustedUI, 4<<20, masters(bus.NSAIDHDLCD), 0),
+				useCase(optee.UseCaseSecureVideoRecord, 8<<20,
+					masters(bus.NSAIDTransform, bus.NSAIDCrypto), masters(bus.NSAIDTransform)),
+			},
+		},
+		CarveoutUse: optee.UseCaseSecureVideoPlay,
+		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64},
+		TRNG:        true,
+	}
+}
+
+// validate checks what does not depend on the machine.
 func (c *Config) validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %w", ErrConfig, fmt.Errorf(format, args...))
+	}
+	if c.ABI&^ABIBoth != 0 {
+		return bad("ABI %#x", uint8(c.ABI))
+	}
+	l := c.Limits
+	if l.Transactions < 1 || l.Transactions > 0xFFFF || l.Ranges < 2 || l.Ranges > 1<<24 || l.Buffers < 0 || l.Sessions < 0 {
+		return bad("limits %+v", l)
+	}
+	seen := map[optee.UseCase]bool{}
+	for _, u := range c.OPTEE.UseCases {
+		switch {
+		case u.ID == optee.UseCaseReserved || seen[u.ID]:
+			return bad("use case %v is reserved or stands twice", u.ID)
+		case u.Align < memory.PageSize || u.Align&(u.Align-1) != 0 || u.MinSize == 0 || u.MinSize%u.Align != 0:
+			return bad("use case %v: alignment %#x, size %#x", u.ID, u.Align, u.MinSize)
+		case u.PAWidth < 1 || u.PAWidth > 64:
+			return bad("use case %v: %d address bits", u.ID, u.PAWidth)
+		}
+		seen[u.ID] = true
+	}
+	if c.Carveout.Size != 0 && !seen[c.CarveoutUse] {
+		return bad("the carve-out is for use case %v, which does not exist", c.CarveoutUse)
+	}
+	optees := 0
+	for _, p := range c.Partitions {
+		if p.New == nil {
+			optees++
+		}
+	}
+	if optees > 1 {
+		return bad("%d partitions run the OP-TEE service", optees)
+	}
 	return nil
 }

@@ -2,36 +2,8 @@ package secureworld
 
 import (
 	"gatehouse/platform/firmware"
+	"gatehouse/smc"
 )
-
-// PSCI function identifiers (DEN0022, chapter 5). A 64-bit form is the 32-bit one with bit 30 set.
-const (
-	psciVersion         = 0x8400_0000
-	psciCPUSuspend      = 0x8400_0001
-	psciCPUOff          = 0x8400_0002
-	psciCPUOn           = 0x8400_0003
-	psciAffinityInfo    = 0x8400_0004
-	psciMigrateInfoType = 0x8400_0006
-	psciSystemOff       = 0x8400_0008
-	psciSystemReset     = 0x8400_0009
-	psciFeatures        = 0x8400_000A
-)
-
-// PSCI version 1.1 (DEN0022, 5.1).
-const psciVersion11 = 0x1_0001
-
-// PSCI results (DEN0022, 5.2.2).
-const (
-	psciSuccess        = 0
-	psciNotSupported   = -1
-	psciInvalidParams  = -2
-	psciAlreadyOn      = -4
-	psciOnPending      = -5
-	psciInvalidAddress = -9
-)
-
-// MIGRATE_INFO_TYPE: the Trusted OS needs no migration (DEN0022, 5.9).
-const psciNoMigration = 2
 
 // mpidrAffinity is where Aff3 to Aff0 stand in a target_cpu argument; all else must be zero (DEN0022, 5.1.4).
 const mpidrAffinity = 0xFF_00FF_FFFF
@@ -45,45 +17,45 @@ const (
 )
 
 // psci answers a PSCI call. Identifiers whose 64-bit form the specification does not define are unknown.
-func (w *World) psci(c firmware.Call, fid uint32, r *firmware.Registers) {
+func (w *World) psci(c firmware.Call, f smc.Function, r *firmware.Registers) {
 	a1, a2, a3 := r[1], r[2], r[3]
-	if fid&fidSMC64 == 0 {
+	if !f.SMC64() {
 		a1, a2, a3 = uint64(uint32(a1)), uint64(uint32(a2)), uint64(uint32(a3))
 	}
-	switch fid {
-	case psciVersion:
-		r[0] = psciVersion11
-	case psciFeatures:
-		r[0] = word(psciFeature(uint32(a1)))
-	case psciCPUOn, psciCPUOn | fidSMC64:
-		r[0] = word(w.cpuOn(c, a1, a2, a3))
-	case psciAffinityInfo, psciAffinityInfo | fidSMC64:
-		r[0] = word(w.affinityInfo(a1, a2))
-	case psciCPUSuspend, psciCPUSuspend | fidSMC64:
-		r[0] = word(cpuSuspend(uint32(a1)))
-	case psciCPUOff:
+	switch f {
+	case smc.PSCIVersion:
+		r[0] = uint64(smc.PSCIVersion1_1)
+	case smc.PSCIFeatures:
+		r[0] = result32(psciFeature(smc.Function(a1)))
+	case smc.PSCICPUOn, smc.PSCICPUOn64:
+		r[0] = result32(w.cpuOn(c, a1, a2, a3))
+	case smc.PSCIAffinityInfo, smc.PSCIAffinityInfo64:
+		r[0] = w.affinityInfo(a1, a2)
+	case smc.PSCICPUSuspend, smc.PSCICPUSuspend64:
+		r[0] = result32(cpuSuspend(uint32(a1)))
+	case smc.PSCICPUOff:
 		w.host.StopCPU(c.CPU)
-	case psciMigrateInfoType:
-		r[0] = psciNoMigration
-	case psciSystemOff:
+	case smc.PSCIMigrateInfoType:
+		r[0] = uint64(smc.MigrateNotRequired)
+	case smc.PSCISystemOff:
 		w.host.PowerOff()
-	case psciSystemReset:
+	case smc.PSCISystemReset:
 		w.host.Reboot()
 	default:
-		r[0] = unknownFunction
+		r[0] = smc.Unknown
 	}
 }
 
-// psciFeature is PSCI_FEATURES (DEN0022, 5.15): 0 for what exists. SMCCC_VERSION is asked for here too.
-func psciFeature(fid uint32) int32 {
-	switch fid &^ fidSVEHint {
-	case psciVersion, psciFeatures, psciCPUOn, psciCPUOn | fidSMC64, psciAffinityInfo, psciAffinityInfo | fidSMC64,
-		psciCPUOff, psciMigrateInfoType, psciSystemOff, psciSystemReset, fidSMCCCVersion:
-		return 0
-	case psciCPUSuspend, psciCPUSuspend | fidSMC64:
-		return 0 // platform-coordinated, power_state in the original format
+// psciFeature is PSCI_FEATURES (DEN0022, 5.15): 0 for what exists. SMCCC_VERSION is asked for here too. For CPU_SUSPEND it says
+// platform-coordinated mode and power_state in the original format.
+func psciFeature(f smc.Function) smc.PSCIResult {
+	switch f.WithoutHint() {
+	case smc.PSCIVersion, smc.PSCIFeatures, smc.PSCICPUOn, smc.PSCICPUOn64, smc.PSCIAffinityInfo, smc.PSCIAffinityInfo64,
+		smc.PSCICPUOff, smc.PSCIMigrateInfoType, smc.PSCISystemOff, smc.PSCISystemReset, smc.SMCCCVersion,
+		smc.PSCICPUSuspend, smc.PSCICPUSuspend64:
+		return smc.PSCISuccess
 	}
-	return psciNotSupported
+	return smc.PSCINotSupported
 }
 
 // cpuWith gives the processor with the affinity fields of a target_cpu argument.
@@ -101,44 +73,38 @@ func (w *World) cpuWith(target uint64) (int, bool) {
 
 // cpuOn is CPU_ON (DEN0022, 5.6). The checks stand in the order target, entry point, state. The entry point must be an
 // instruction's address in memory that the normal world has access to.
-func (w *World) cpuOn(c firmware.Call, target, entry, context uint64) int32 {
+func (w *World) cpuOn(c firmware.Call, target, entry, context uint64) smc.PSCIResult {
 	cpu, ok := w.cpuWith(target)
 	if !ok {
-		return psciInvalidParams
+		return smc.PSCIInvalidParameters
 	}
-	if entry&3 != 0 || !w.normalCode(entry) {
-		return psciInvalidAddress
+	if entry&3 != 0 || !w.space.At(entry).State.Accessible() {
+		return smc.PSCIInvalidAddress
 	}
 	switch w.host.CPUState(cpu) {
 	case firmware.CPUOn:
-		return psciAlreadyOn
+		return smc.PSCIAlreadyOn
 	case firmware.CPUOnPending:
-		return psciOnPending
+		return smc.PSCIOnPending
 	}
 	w.host.StartCPU(cpu, entry, context, c.EL)
-	return psciSuccess
-}
-
-// normalCode reports whether the normal world can fetch the instruction at addr.
-func (w *World) normalCode(addr uint64) bool {
-	base, size := w.host.RAM()
-	return addr-base < size
+	return smc.PSCISuccess
 }
 
 // affinityInfo is AFFINITY_INFO (DEN0022, 5.7). Levels above 0 are refused, as PSCI 1.0 allows.
-func (w *World) affinityInfo(target, level uint64) int32 {
+func (w *World) affinityInfo(target, level uint64) uint64 {
 	cpu, ok := w.cpuWith(target)
 	if !ok || level != 0 {
-		return psciInvalidParams
+		return result32(smc.PSCIInvalidParameters)
 	}
-	return int32(w.host.CPUState(cpu))
+	return uint64(w.host.CPUState(cpu))
 }
 
 // cpuSuspend is CPU_SUSPEND (DEN0022, 5.4). There is one state, standby of the calling processor, and a standby may end at
 // any time: it ends at once. States that lose the processor's context do not exist.
-func cpuSuspend(state uint32) int32 {
+func cpuSuspend(state uint32) smc.PSCIResult {
 	if state&(powerStateReserved|powerStateLevel|powerStateDown|powerStateID) != 0 {
-		return psciInvalidParams
+		return smc.PSCIInvalidParameters
 	}
-	return psciSuccess
+	return smc.PSCISuccess
 }

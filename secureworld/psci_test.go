@@ -10,11 +10,19 @@ import (
 func psciWorld(t *testing.T) (*World, *fakeHost) {
 	t.Helper()
 	h := newHost(t)
-	w := New(Config{TRNG: true, Seed: 1})
+	w := New(with(func(c *Config) { c.ABI, c.Seed = 0, 1 }))
 	if err := w.Reset(h); err != nil {
 		t.Fatal(err)
 	}
 	return w, h
+}
+
+// with is the default configuration without controller, and a change.
+func with(f func(*Config)) Config {
+	cfg := DefaultConfig()
+	cfg.TZASC.Enabled = false
+	f(&cfg)
+	return cfg
 }
 
 // pattern fills registers with values that no call returns, so that a write to any of them shows.
@@ -240,11 +248,11 @@ func TestTRNG(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := draw(0xC400_0053, 1)
-	other := New(Config{TRNG: true, Seed: 2})
+	other := New(with(func(c *Config) { c.Seed = 2 }))
 	if err := other.Reset(h); err != nil {
 		t.Fatal(err)
 	}
-	same := New(Config{TRNG: true, Seed: 1})
+	same := New(with(func(c *Config) { c.Seed = 1 }))
 	if err := same.Reset(h); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +266,7 @@ func TestTRNG(t *testing.T) {
 	if a[3] == b[3] {
 		t.Error("another seed gave the same numbers")
 	}
-	off := New(Config{})
+	off := New(with(func(c *Config) { c.TRNG = false }))
 	if err := off.Reset(h); err != nil {
 		t.Fatal(err)
 	}

@@ -5,21 +5,11 @@ import (
 	"math/rand/v2"
 
 	"gatehouse/platform/firmware"
+	"gatehouse/smc"
 )
 
-// TRNG firmware interface (DEN0098, chapter 2).
-const (
-	trngVersion  = 0x8400_0050
-	trngFeatures = 0x8400_0051
-	trngGetUUID  = 0x8400_0052
-	trngRnd32    = 0x8400_0053
-	trngRnd64    = 0xC400_0053
-
-	trngVersion10     = 0x1_0000
-	trngInvalidParams = -2
-	trngMaxBits32     = 96
-	trngMaxBits64     = 192
-)
+// trngVersion is the version of the TRNG firmware interface (DEN0098, 2.1): 1.0.
+const trngVersion = 0x1_0000
 
 // trngUUID are the four words that TRNG_GET_UUID gives. The number was drawn at random for this back end.
 var trngUUID = [4]uint32{0x5f1d3a86, 0x4c70b2e9, 0x9a4e17c3, 0x7b58d206}
@@ -37,31 +27,31 @@ func (t *trng) reset(seed uint64) {
 }
 
 // trngCall answers the calls of the TRNG range.
-func (w *World) trngCall(fid uint32, r *firmware.Registers) {
+func (w *World) trngCall(f smc.Function, r *firmware.Registers) {
 	if !w.cfg.TRNG {
-		r[0] = unknownFunction
+		r[0] = smc.Unknown
 		return
 	}
-	switch fid {
-	case trngVersion:
-		r[0] = trngVersion10
-	case trngFeatures:
-		switch uint32(r[1]) &^ fidSVEHint {
-		case trngVersion, trngFeatures, trngGetUUID, trngRnd32, trngRnd64:
-			r[0] = smcccSuccess
+	switch f {
+	case smc.TRNGVersion:
+		r[0] = trngVersion
+	case smc.TRNGFeatures:
+		switch smc.Function(r[1]).WithoutHint() {
+		case smc.TRNGVersion, smc.TRNGFeatures, smc.TRNGGetUUID, smc.TRNGRnd32, smc.TRNGRnd64:
+			r[0] = smc.TRNGSuccess.X0()
 		default:
-			r[0] = unknownFunction
+			r[0] = smc.TRNGNotSupported.X0()
 		}
-	case trngGetUUID:
+	case smc.TRNGGetUUID:
 		for i, v := range trngUUID {
 			r[i] = uint64(v)
 		}
-	case trngRnd32:
-		w.trng.random(r, uint64(uint32(r[1])), 32, trngMaxBits32)
-	case trngRnd64:
-		w.trng.random(r, r[1], 64, trngMaxBits64)
+	case smc.TRNGRnd32:
+		w.trng.random(r, uint64(uint32(r[1])), 32, smc.TRNGMaxBits32)
+	case smc.TRNGRnd64:
+		w.trng.random(r, r[1], 64, smc.TRNGMaxBits64)
 	default:
-		r[0] = unknownFunction
+		r[0] = smc.Unknown
 	}
 }
 
@@ -69,15 +59,12 @@ func (w *World) trngCall(fid uint32, r *firmware.Registers) {
 // (DEN0098, 2.5).
 func (t *trng) random(r *firmware.Registers, n uint64, width uint, limit uint64) {
 	if n == 0 || n > limit {
-		if width == 32 {
-			r[0] = word(trngInvalidParams)
-		} else {
-			v := int64(trngInvalidParams)
-			r[0] = uint64(v)
+		if r[0] = smc.TRNGInvalidParameters.X0(); width == 32 {
+			r[0] = result32(smc.TRNGInvalidParameters)
 		}
 		return
 	}
-	r[0] = smcccSuccess
+	r[0] = smc.TRNGSuccess.X0()
 	for i := range 3 {
 		v := t.chacha.Uint64()
 		if width == 32 {

@@ -3,16 +3,29 @@ package secureworld
 import (
 	"fmt"
 
+	"gatehouse/ffa"
+	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
+	"gatehouse/secureworld/firewall"
+	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/spmc"
+	"gatehouse/secureworld/tee"
+	"gatehouse/secureworld/trace"
+	"gatehouse/smc"
+	"gatehouse/smc/optee"
 )
 
 // World owns EL3 of one machine. It implements [firmware.Firmware] and is used from the machine's goroutine only.
 type World struct {
-	cfg    Config
-	host   firmware.Host
-	events *event.Stream
-	trng   trng
+	cfg  Config
+	host firmware.Host
+	log  trace.Log
+
+	trng  trng
+	space *memory.Space
+	spmc  *spmc.SPMC // nil without FF-A
+	optee *tee.SMC   // nil without OP-TEE's SMC ABI
 }
 
 var _ firmware.Firmware = (*World)(nil)
@@ -23,57 +36,169 @@ func New(cfg Config) *World { return &World{cfg: cfg} }
 // Reset forgets everything the normal world ever asked for and programs the firewall (see [firmware.Firmware]).
 func (w *World) Reset(h firmware.Host) error {
 	if err := w.cfg.validate(); err != nil {
-		return fmt.Errorf("secure world: %w", err)
+		return err
 	}
 	w.host = h
-	w.events = h.Events()
+	w.log = trace.Log{Stream: h.Events(), Clock: h.Clock()}
 	w.trng.reset(w.cfg.Seed)
+	base, size := h.RAM()
+	var reserved []memory.Range
+	for _, r := range []memory.Range{w.cfg.Carveout, w.cfg.SecureRAM} {
+		if r.Size != 0 {
+			reserved = append(reserved, r)
+		}
+	}
+	secure := h.Port(bus.Attr{Secure: true, Privileged: true, NSAID: bus.NSAIDAP})
+	space, err := memory.NewSpace(memory.Config{
+		Normal: memory.Range{Base: base, Size: size}, Reserved: reserved, MaxRanges: w.cfg.Limits.Ranges,
+		NonSecure: h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP}), Secure: secure, Log: w.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	w.space = space
+	if err := w.protect(secure); err != nil {
+		return err
+	}
+	return w.services()
+}
+
+// protect programs the controller: what is reserved is closed before the gates open for the first time.
+func (w *World) protect(secure *bus.Port) error {
+	if !w.cfg.TZASC.Enabled {
+		w.space.SetFirewall(firewall.Off{})
+		return nil
+	}
+	var pinned []firewall.Pin
+	if w.cfg.SecureRAM.Size != 0 {
+		pinned = append(pinned, firewall.Pin{Range: w.cfg.SecureRAM})
+	}
+	if w.cfg.Carveout.Size != 0 {
+		pinned = append(pinned, firewall.Pin{Range: w.cfg.Carveout, Access: w.useCase(w.cfg.CarveoutUse).Access})
+	}
+	f, err := firewall.NewTZC400(firewall.Config{
+		Base: w.cfg.TZASC.Base, Action: w.cfg.TZASC.Action, Background: w.cfg.TZASC.Normal, Pinned: pinned, Port: secure,
+	})
+	if err != nil {
+		return err
+	}
+	w.space.SetFirewall(f)
+	return nil
+}
+
+func (w *World) useCase(id optee.UseCase) *tee.UseCase {
+	for i := range w.cfg.OPTEE.UseCases {
+		if u := &w.cfg.OPTEE.UseCases[i]; u.ID == id {
+			return u
+		}
+	}
+	return nil
+}
+
+// services makes the SPMC, its partitions and the OP-TEE service.
+func (w *World) services() error {
+	o := &w.cfg.OPTEE
+	cfg := tee.Config{
+		UUID: smc.UUID(o.UUID), Major: o.Major, Minor: o.Minor, Build: o.Build, Threads: o.Threads,
+		MaxSessions: w.cfg.Limits.Sessions, MaxBuffers: w.cfg.Limits.Buffers,
+		UseCases: o.UseCases, DynamicPools: o.DynamicPools,
+	}
+	if w.cfg.Carveout.Size != 0 {
+		cfg.Static, cfg.StaticUse = w.space.Carveout(w.cfg.Carveout), w.cfg.CarveoutUse
+	}
+	if o.NewTAs != nil {
+		cfg.TAs = o.NewTAs()
+	}
+	service := tee.New(cfg, w.space, w.log)
+	w.spmc, w.optee = nil, nil
+	if w.cfg.ABI&ABISMC != 0 {
+		w.optee = tee.NewSMC(service)
+	}
+	// Without any partition FF-A has nothing to offer, and clients would take an empty list for a fault.
+	if w.cfg.ABI&ABIFFA == 0 || len(w.cfg.Partitions) == 0 {
+		return nil
+	}
+	w.spmc = spmc.New(spmc.Config{
+		ID: w.cfg.SPMC, MaxTransactions: w.cfg.Limits.Transactions,
+		MaxDescriptor: uint32(w.cfg.Limits.Ranges)*ffa.ConstituentSize + ffa.PageSize,
+	}, w.space, w.log)
+	for _, p := range w.cfg.Partitions {
+		info := spmc.Info{ID: p.ID, UUIDs: p.UUIDs, Contexts: p.Contexts, Properties: p.Properties}
+		if info.Contexts == 0 {
+			info.Contexts = uint16(w.host.NumCPUs())
+		}
+		var behaviour spmc.Partition = tee.NewFFA(service)
+		if p.New != nil {
+			behaviour = p.New()
+		}
+		if err := w.spmc.Add(info, behaviour); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+	}
 	return nil
 }
 
 // SMC answers one call.
 func (w *World) SMC(c firmware.Call, r *firmware.Registers) {
-	if w.events.On(event.SMC) {
-		w.traced(c, r)
+	f := ffa.FunctionOf(r)
+	if f.InRange() && !c.HVC {
+		// The SPMC tells of its calls itself.
+		w.ffa(c, f, r)
 		return
 	}
-	w.dispatch(c, r)
-}
-
-// traced answers a call and tells the event stream of it.
-func (w *World) traced(c firmware.Call, r *firmware.Registers) {
+	if !w.log.On(event.SMC) {
+		w.dispatch(c, r)
+		return
+	}
 	in := *r
 	w.dispatch(c, r)
-	w.events.Emit(&event.Event{
-		Time: w.host.Clock().Now(), Category: event.SMC, Source: fmt.Sprintf("cpu%d", c.CPU), Name: "SMC",
-		Fields: []event.Field{event.Hex("fid", uint64(uint32(in[0]))), event.Hex("x1", in[1]), event.Hex("x2", in[2]),
-			event.Hex("x3", in[3]), event.Hex("ret", r[0])},
-	})
+	call := (*smc.Registers)(&in).Function()
+	name, fields := optee.Describe(&in)
+	reply := optee.DescribeReply
+	if name == "" {
+		name, fields = smc.Describe(&in)
+		reply = smc.DescribeReply
+	}
+	_, results := reply(call, r)
+	w.log.Emit(event.SMC, fmt.Sprintf("cpu%d", c.CPU), name, trace.Reply(trace.Call(nil, fields), results)...)
 }
 
-// Function numbers of the standard secure service calls (DEN0028, table 6-4).
+// ffa answers a call of FF-A's range. Without an SPMC every call is refused, in the form that FF-A callers recognise.
+func (w *World) ffa(c firmware.Call, f ffa.Function, r *firmware.Registers) {
+	switch {
+	case w.spmc != nil:
+		w.spmc.Call(c.CPU, r)
+	case f == ffa.Version32:
+		r[0] = ffa.VersionNotSupported()[0]
+	default:
+		reply := ffa.ErrorReply(ffa.NotSupported)
+		copy(r[:8], reply[:8])
+	}
+}
+
+// Ranges of function numbers of the standard secure service (DEN0028, standard secure service calls).
 const (
-	psciLast  = 0x1F
 	trngFirst = 0x50
 	trngLast  = 0x5F
 )
 
 // dispatch takes a call to its owner by the function identifier in w0. Bits that must be zero make it unknown.
 func (w *World) dispatch(c firmware.Call, r *firmware.Registers) {
-	fid := uint32(r[0]) &^ fidSVEHint
-	number := fid & 0xFFFF
+	f := (*smc.Registers)(r).Function()
 	switch {
-	case fid&fidFast == 0 || fid>>16&0xFF != 0:
-		r[0] = unknownFunction
-	case fid>>ownerShift&ownerMask == ownerArch:
-		w.smccc(fid, r)
-	case fid>>ownerShift&ownerMask == ownerStandardSecure && number <= psciLast:
-		w.psci(c, fid, r)
+	case f&reservedBits != 0:
+		r[0] = smc.Unknown
+	case f.Fast() && f.Owner() == smc.OwnerArch:
+		w.smccc(f, r)
+	case f.IsPSCI():
+		w.psci(c, f, r)
 	case c.HVC:
-		r[0] = unknownFunction
-	case fid>>ownerShift&ownerMask == ownerStandardSecure && number >= trngFirst && number <= trngLast:
-		w.trngCall(fid, r)
+		r[0] = smc.Unknown
+	case f.Fast() && f.Owner() == smc.OwnerStandard && f.Number() >= trngFirst && f.Number() <= trngLast:
+		w.trngCall(f, r)
+	case w.optee != nil && optee.IsCall(f):
+		w.optee.Call((*smc.Registers)(r))
 	default:
-		r[0] = unknownFunction
+		r[0] = smc.Unknown
 	}
 }

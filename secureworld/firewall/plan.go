@@ -11,7 +11,6 @@ import (
 type extent struct {
 	memory.Range
 	access memory.Access
-	pinned bool // protected since reset, never released
 }
 
 // region is one region as the controller is to hold it.
@@ -24,10 +23,10 @@ type region struct {
 func (a extent) joins(b extent) bool { return a.End() == b.Base && a.access == b.access }
 
 // insert gives the sorted extents with the new ones. The ranges must not overlap what is there.
-func insert(extents []extent, ranges []memory.Range, access memory.Access, pinned bool) []extent {
+func insert(extents []extent, ranges []memory.Range, access memory.Access) []extent {
 	out := slices.Clone(extents)
 	for _, r := range ranges {
-		out = append(out, extent{r, access, pinned})
+		out = append(out, extent{r, access})
 	}
 	slices.SortFunc(out, func(a, b extent) int {
 		switch {

@@ -59,8 +59,16 @@ type Config struct {
 	Action Action
 	// Background is what non-secure masters may do outside all protected ranges.
 	Background memory.Access
+	// Pinned ranges are protected from the moment the gates open until the next reset.
+	Pinned []Pin
 	// Port reaches the registers: secure and privileged.
 	Port *bus.Port
+}
+
+// Pin is a range that is never released.
+type Pin struct {
+	memory.Range
+	Access memory.Access // of non-secure masters
 }
 
 // slot is the driver's copy of the registers of one region above 0.
@@ -104,25 +112,31 @@ func NewTZC400(cfg Config) (*TZC400, error) {
 	t.region(0, regAttribute, attrSecureRW)
 	t.write(regAction, uint32(cfg.Action))
 	t.write(regIntClear, t.filters)
+	var extents []extent
+	for _, p := range cfg.Pinned {
+		extents = insert(extents, []memory.Range{p.Range}, p.Access)
+	}
+	if err := t.fits(extents); err != nil {
+		return nil, err
+	}
+	t.program(extents)
 	return t, t.gates(t.filters)
-}
-
-// Pin protects ranges until the next reset.
-func (t *TZC400) Pin(ranges []memory.Range, access memory.Access) error {
-	return t.protect(ranges, access, true)
 }
 
 // Protect is documented at memory.Firewall.
 func (t *TZC400) Protect(ranges []memory.Range, access memory.Access) error {
-	return t.protect(ranges, access, false)
-}
-
-func (t *TZC400) protect(ranges []memory.Range, access memory.Access, pinned bool) error {
-	extents := insert(t.extents, ranges, access, pinned)
-	if worst(extents) > t.n-1 {
-		return fmt.Errorf("%w: %d are needed, %d exist", memory.ErrNoRegion, worst(extents), t.n-1)
+	extents := insert(t.extents, ranges, access)
+	if err := t.fits(extents); err != nil {
+		return err
 	}
 	t.program(extents)
+	return nil
+}
+
+func (t *TZC400) fits(extents []extent) error {
+	if n := worst(extents); n > t.n-1 {
+		return fmt.Errorf("%w: %d are needed, %d exist", memory.ErrNoRegion, n, t.n-1)
+	}
 	return nil
 }
 

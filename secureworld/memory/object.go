@@ -22,6 +22,8 @@ type Object struct {
 	ranges []Range
 	starts []uint64 // offset of each range in the buffer
 	size   uint64
+	// uncounted objects are outside the account of ranges.
+	uncounted bool
 }
 
 func (s *Space) object(ranges []Range, k kind) *Object {
@@ -38,6 +40,7 @@ func (s *Space) object(ranges []Range, k kind) *Object {
 func (s *Space) Carveout(r Range) *Object {
 	o := s.object([]Range{r}, carveout)
 	s.ranges--
+	o.uncounted = true
 	return o
 }
 

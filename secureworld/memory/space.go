@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"gatehouse/platform/bus"
+	"gatehouse/platform/event"
+	"gatehouse/secureworld/trace"
 )
 
 // Errors of the operations of a Space. An operation that returns one has changed nothing.
@@ -48,15 +50,16 @@ type Config struct {
 	MaxRanges int
 	// NonSecure and Secure are ports with the identity of the application processors in the two security states.
 	NonSecure, Secure *bus.Port
-	Firewall          Firewall
+	Log               trace.Log
 }
 
 // Space is the normal world's memory as the secure world knows it.
 type Space struct {
-	cfg    Config
-	pages  pages
-	ranges int // of all live objects
-	sorted []Range
+	cfg      Config
+	firewall Firewall
+	pages    pages
+	ranges   int // of all live objects
+	sorted   []Range
 }
 
 // NewSpace makes a space in which the normal world owns everything that is not reserved.
@@ -78,6 +81,9 @@ func NewSpace(cfg Config) (*Space, error) {
 	s.pages.reset(cfg.Normal, cfg.Reserved)
 	return s, nil
 }
+
+// SetFirewall tells what stands before the memory. It must be called once, before anything is lent.
+func (s *Space) SetFirewall(f Firewall) { s.firewall = f }
 
 // At gives the state of the page that holds addr. Addresses outside the normal world's memory are in state !Owner-NA.
 func (s *Space) At(addr uint64) Page { return s.pages.at(addr) }
@@ -173,13 +179,32 @@ func (s *Space) Register(ranges []Range) (*Object, error) {
 		return nil, err
 	}
 	for _, r := range sorted {
-		if !s.pages.all(r, func(p Page) bool { return p.State == OwnerEA || p.Registrations > 0 }) {
+		if !s.pages.all(r, registrable) {
 			return nil, fmt.Errorf("%w: %v", ErrState, r)
 		}
 	}
-	s.pages.update(sorted, func(p Page) Page { return Page{OwnerSA, p.Registrations + 1} })
+	s.pages.update(sorted, register)
 	return s.object(ranges, registered), nil
 }
+
+// Borrow is Register for the time of one call: the page that holds r stays what it is until Reclaim. It is outside the account
+// of ranges, so that a call that gives memory back always finds its argument.
+func (s *Space) Borrow(r Range) (*Object, error) {
+	if !r.Pages() || !s.pages.all(r, registrable) {
+		return nil, fmt.Errorf("%w: %v", ErrNotNormal, r)
+	}
+	one := [1]Range{r}
+	s.pages.update(one[:], register)
+	o := s.object(one[:], registered)
+	s.ranges--
+	o.uncounted = true
+	return o, nil
+}
+
+// registrable reports whether a page may be registered, and register does so.
+func registrable(p Page) bool { return p.State == OwnerEA || p.Registrations > 0 }
+
+func register(p Page) Page { return Page{OwnerSA, p.Registrations + 1} }
 
 // Lend takes ranges away from the normal world: only the masters of access reach them from there on. Every page must be
 // Owner-EA. With zero the memory is scrubbed before anybody can see it as protected memory.
@@ -200,17 +225,29 @@ func (s *Space) take(ranges []Range, access Access, zero bool, e Event, k kind) 
 	if err := s.allowed(sorted, e); err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Firewall.Protect(sorted, access); err != nil {
+	if err := s.firewall.Protect(sorted, access); err != nil {
 		return nil, err
 	}
 	if zero {
 		if err := s.scrub(sorted); err != nil {
-			s.cfg.Firewall.Release(sorted)
+			s.firewall.Release(sorted)
 			return nil, err
 		}
 	}
 	s.commit(sorted, e)
+	s.tell("PROTECT", sorted, event.Hex("read", uint64(access.Read)), event.Hex("write", uint64(access.Write)))
 	return s.object(ranges, k), nil
+}
+
+// tell emits an event about protected memory for each range.
+func (s *Space) tell(name string, ranges []Range, fields ...event.Field) {
+	if !s.cfg.Log.On(event.Protmem) {
+		return
+	}
+	for _, r := range ranges {
+		s.cfg.Log.Emit(event.Protmem, "secure", name,
+			append([]event.Field{event.Hex("base", r.Base), event.Hex("size", r.Size)}, fields...)...)
+	}
 }
 
 // Surrender completes a donation: the normal world never gets the memory back.
@@ -238,16 +275,20 @@ func (s *Space) Reclaim(o *Object) error {
 			return p
 		})
 	case lent, donated:
-		s.cfg.Firewall.Revoke(sorted)
+		s.firewall.Revoke(sorted)
 		if err := s.scrub(sorted); err != nil {
 			return err
 		}
-		s.cfg.Firewall.Release(sorted)
+		s.tell("SCRUB", sorted)
+		s.firewall.Release(sorted)
+		s.tell("RELEASE", sorted)
 		s.commit(sorted, Reclaim)
 	default:
 		return ErrState
 	}
-	s.ranges -= len(o.ranges)
+	if !o.uncounted {
+		s.ranges -= len(o.ranges)
+	}
 	o.kind = ended
 	return nil
 }
@@ -261,3 +302,6 @@ func (s *Space) scrub(ranges []Range) error {
 	}
 	return nil
 }
+
+// Pages is the number of pages of the normal world's memory.
+func (s *Space) Pages() uint64 { return s.cfg.Normal.Size / PageSize }

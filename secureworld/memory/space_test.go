@@ -85,11 +85,12 @@ func newSpace(t *testing.T) (*Space, *wall) {
 	}
 	s, err := NewSpace(Config{
 		Normal: Range{base, nPages * PageSize}, Reserved: []Range{pagesAt(60, 4)}, MaxRanges: 8,
-		NonSecure: bus.NewPort(w.bus, bus.Attr{NSAID: bus.NSAIDAP}), Secure: bus.NewPort(w.bus, bus.Attr{Secure: true}), Firewall: w,
+		NonSecure: bus.NewPort(w.bus, bus.Attr{NSAID: bus.NSAIDAP}), Secure: bus.NewPort(w.bus, bus.Attr{Secure: true}),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.SetFirewall(w)
 	return s, w
 }
 

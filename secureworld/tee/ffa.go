@@ -1,0 +1,191 @@
+package tee
+
+import (
+	"encoding/binary"
+
+	"gatehouse/ffa"
+	"gatehouse/platform/event"
+	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/spmc"
+	"gatehouse/secureworld/trace"
+	"gatehouse/smc/optee"
+)
+
+// FFA is the service as a secure partition: optee_ffa.h.
+type FFA struct {
+	*Service
+	spmc spmc.Services
+}
+
+var _ spmc.Partition = (*FFA)(nil)
+
+// NewFFA makes the transport over a service.
+func NewFFA(s *Service) *FFA { return &FFA{Service: s} }
+
+// Start is documented at spmc.Partition.
+func (f *FFA) Start(s spmc.Services) { f.spmc = s }
+
+// Direct2 refuses: the service speaks direct messages of the first kind.
+func (f *FFA) Direct2(ffa.EndpointID, ffa.UUID, [14]uint64) ([14]uint64, error) {
+	return [14]uint64{}, ffa.Denied
+}
+
+// Offer takes shares with read and write permission, and lends of one contiguous range to a use case, which is the tag.
+func (f *FFA) Offer(o *spmc.Offer) (memory.Access, error) {
+	if o.Permissions.Data() != ffa.DataRW && o.Kind != ffa.Donate {
+		return memory.Access{}, ffa.InvalidParameters
+	}
+	switch o.Kind {
+	case ffa.Share:
+		return memory.Access{}, nil
+	case ffa.Lend:
+		if !f.dynamicPools() {
+			return memory.Access{}, ffa.Denied
+		}
+		all := o.Ranges[0]
+		for _, r := range o.Ranges[1:] {
+			if r.Base != all.End() {
+				return memory.Access{}, ffa.InvalidParameters
+			}
+			all.Size += r.Size
+		}
+		u, err := f.pool(o.Tag, all)
+		if err != nil {
+			return memory.Access{}, ffa.InvalidParameters
+		}
+		return u.Access, nil
+	}
+	return memory.Access{}, ffa.Denied
+}
+
+// Direct answers one service call. Results are 32-bit words whatever the width of the request.
+func (f *FFA) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
+	reply := f.serve(optee.ParseRequest(&payload))
+	if f.log.On(event.OPTEE) {
+		name, fields := optee.DescribeRequest(&payload)
+		_, results := optee.DescribeResponse(optee.Service(payload[0]), &reply)
+		f.log.Emit(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), results)...)
+	}
+	return reply, nil
+}
+
+func (f *FFA) serve(q optee.Request) [5]uint64 {
+	switch q.Service {
+	case optee.FFAGetAPIVersion:
+		return [5]uint64{optee.FFAVersionMajor, optee.FFAVersionMinor}
+	case optee.FFAGetOSVersion:
+		return [5]uint64{uint64(f.cfg.Major), uint64(f.cfg.Minor), uint64(f.cfg.Build)}
+	case optee.FFAExchangeCapabilities:
+		caps := optee.FFACapArgOffset
+		if f.dynamicPools() {
+			caps |= optee.FFACapProtmem
+		}
+		return [5]uint64{0, rpcParams, uint64(caps)}
+	case optee.FFAUnregisterSHM:
+		return [5]uint64{f.drop(q.Handle, ffa.Share)}
+	case optee.FFAReleaseProtmem:
+		return [5]uint64{f.drop(q.Handle, ffa.Lend)}
+	case optee.FFAYieldingCallWithArg:
+		return optee.YieldReply(f.withArg(q), optee.YieldDone, 0)
+	}
+	// No call is ever suspended, so there is none to resume.
+	return [5]uint64{uint64(optee.ErrorBadParameters)}
+}
+
+// withArg is YIELDING_CALL_WITH_ARG.
+func (f *FFA) withArg(q optee.Request) optee.Result {
+	o, ok := f.share(ffa.Handle(q.Handle))
+	if !ok {
+		return optee.ErrorBadParameters
+	}
+	switch f.call(f, o, uint64(q.Offset), o.Size(), true) {
+	case done:
+		return optee.Success
+	case badCommand:
+		return optee.ErrorNotImplemented
+	default:
+		return optee.ErrorBadParameters
+	}
+}
+
+// share gives the memory of a share, retrieving it when it is used for the first time. It stays retrieved until the client
+// unregisters it.
+func (f *FFA) share(h ffa.Handle) (*memory.Object, bool) {
+	r, err := f.spmc.Peek(h)
+	if err == nil && r.Kind == ffa.Share && !r.Retrieved {
+		r, err = f.spmc.Retrieve(h)
+	}
+	return r.Object, err == nil && r.Kind == ffa.Share
+}
+
+// drop gives up the reference to memory of a kind. It is no error when there is none, because clients cannot know: they say
+// so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS.
+func (f *FFA) drop(handle uint64, kind ffa.TransactionKind) uint64 {
+	r, err := f.spmc.Peek(ffa.Handle(handle))
+	switch {
+	case err != nil:
+		return 0
+	case r.Kind != kind:
+		code := ffa.InvalidParameters
+		return uint64(uint32(code))
+	case r.Retrieved && f.spmc.Relinquish(r.Handle) != nil:
+		code := ffa.Busy
+		return uint64(uint32(code))
+	}
+	return 0
+}
+
+// memref resolves a reference by FF-A handle: into shared memory, or into a pool that was assigned to a use case.
+func (f *FFA) memref(p *optee.Param) (Memref, optee.Result) {
+	if !p.Attr.IsFMem() {
+		return Memref{}, optee.ErrorBadParameters
+	}
+	m := p.FMem()
+	if m.GlobalID == optee.NullGlobalID {
+		return Memref{}, optee.Success
+	}
+	if m.InternalOffset >= optee.PageSize {
+		return Memref{}, optee.ErrorBadParameters
+	}
+	o, ok := f.share(ffa.Handle(m.GlobalID))
+	if !ok {
+		r, err := f.spmc.Peek(ffa.Handle(m.GlobalID))
+		if err != nil || r.Kind != ffa.Lend || !r.Retrieved || m.InternalOffset != 0 {
+			return Memref{}, optee.ErrorBadParameters
+		}
+		o = r.Object
+	}
+	return within(o, uint64(m.InternalOffset), m.Offset, m.Size)
+}
+
+// command knows ASSIGN_PROTMEM: value a is the handle of a lend, b the use case that it was lent for.
+func (f *FFA) command(a *optee.Arg) (optee.Result, bool) {
+	if a.Cmd != optee.CmdAssignProtmem || !f.dynamicPools() {
+		return 0, false
+	}
+	if len(a.Params) != 1 || a.Params[0].Attr != optee.AttrValueInput {
+		return optee.ErrorBadParameters, true
+	}
+	v := a.Params[0].Value()
+	r, err := f.spmc.Peek(ffa.Handle(v.A))
+	switch {
+	case err != nil || r.Kind != ffa.Lend || r.Tag != v.B:
+		return optee.ErrorBadParameters, true
+	case r.Retrieved:
+		return optee.ErrorBusy, true
+	}
+	if _, err := f.spmc.Retrieve(r.Handle); err != nil {
+		return optee.ErrorBadParameters, true
+	}
+	return optee.Success, true
+}
+
+// borrowers: a pool is lent to this partition alone, for reading and writing.
+func (f *FFA) borrowers(list []byte) []byte {
+	e := optee.ProtmemConfigEntry{Endpoint: uint16(f.spmc.ID()), Permissions: uint8(ffa.DataRW)}
+	return binary.LittleEndian.AppendUint32(list, e.Word())
+}
+
+func (f *FFA) dynamicPools() bool { return f.cfg.DynamicPools }
+
+func (f *FFA) overFFA() bool { return true }
