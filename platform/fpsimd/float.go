@@ -7,12 +7,12 @@ import (
 
 // Functions on one lane, by precision.
 type (
-	unary struct {
+	unaryFP struct {
 		h func(*env, uint16) uint16
 		s func(*env, uint32) uint32
 		d func(*env, uint64) uint64
 	}
-	binary struct {
+	binaryFP struct {
 		h func(*env, uint16, uint16) uint16
 		s func(*env, uint32, uint32) uint32
 		d func(*env, uint64, uint64) uint64
@@ -25,7 +25,7 @@ type (
 )
 
 // apply computes the lanes of an operand of bytes bytes.
-func (f unary) apply(e *env, size, bytes uint8, n vector) vector {
+func (f unaryFP) apply(e *env, size, bytes uint8, n vector) vector {
 	var out vector
 	switch size {
 	case 3:
@@ -45,7 +45,7 @@ func (f unary) apply(e *env, size, bytes uint8, n vector) vector {
 	return out
 }
 
-func (f binary) apply(e *env, size, bytes uint8, n, m vector) vector {
+func (f binaryFP) apply(e *env, size, bytes uint8, n, m vector) vector {
 	var out vector
 	switch size {
 	case 3:
@@ -68,8 +68,8 @@ func (f binary) apply(e *env, size, bytes uint8, n, m vector) vector {
 }
 
 // masks makes a function whose result is all ones where the relation holds.
-func (f relation) masks() binary {
-	return binary{
+func (f relation) masks() binaryFP {
+	return binaryFP{
 		func(e *env, a, b uint16) uint16 {
 			if f.h(e, a, b) {
 				return 1<<16 - 1
@@ -93,20 +93,20 @@ func (f relation) masks() binary {
 
 // vector1 makes an operation on one source, vector2 on two.
 
-func vector1(f unary) operation {
+func vector1(f unaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		r.V[in.Rd&31] = f.apply(&r.Env, in.Size, in.Opt, r.V[in.Rn&31])
 	}
 }
 
-func vector2(from multiplier, f binary) operation {
+func vector2(from multiplier, f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		r.V[in.Rd&31] = f.apply(&r.Env, in.Size, in.Opt, r.V[in.Rn&31], from(r, in))
 	}
 }
 
 // absolute compares magnitudes.
-func absolute(f binary) operation {
+func absolute(f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		n, m, t := r.V[in.Rn&31], r.V[in.Rm&31], tops[in.Size&3]
 		r.V[in.Rd&31] = f.apply(&r.Env, in.Size, in.Opt, vector{n[0] &^ t, n[1] &^ t}, vector{m[0] &^ t, m[1] &^ t})
@@ -114,7 +114,7 @@ func absolute(f binary) operation {
 }
 
 // withZero compares with +0, which is the first operand if swap is set.
-func withZero(f binary, swap bool) operation {
+func withZero(f binaryFP, swap bool) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		n, m := r.V[in.Rn&31], vector{}
 		if swap {
@@ -125,7 +125,7 @@ func withZero(f binary, swap bool) operation {
 }
 
 // pairwiseFP works on the even and the odd lanes of both sources.
-func pairwiseFP(f binary) operation {
+func pairwiseFP(f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		n, m := r.V[in.Rn&31], r.V[in.Rm&31]
 		r.V[in.Rd&31] = f.apply(&r.Env, in.Size, in.Opt, unzip1(n, m, in), unzip2(n, m, in))
@@ -133,7 +133,7 @@ func pairwiseFP(f binary) operation {
 }
 
 // pairFP works on the two lowest lanes of one source.
-func pairFP(f binary) operation {
+func pairFP(f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		n := r.V[in.Rn&31]
 		second := vector{n[1]}
@@ -145,7 +145,7 @@ func pairFP(f binary) operation {
 }
 
 // acrossFP reduces neighbouring lanes first, then their results (Reduce in the pseudocode).
-func acrossFP(f binary) operation {
+func acrossFP(f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		v := r.V[in.Rn&31]
 		pair := *in
@@ -301,7 +301,7 @@ func fcvtxn(r *a64.Regs, in *a64.Inst) {
 
 // rint makes an operation that rounds to integral values.
 func rint(rounding func(e *env) softfloat.Rounding, exact bool) operation {
-	return vector1(unary{
+	return vector1(unaryFP{
 		func(e *env, a uint16) uint16 { return e.RoundInt16(a, rounding(e), exact) },
 		func(e *env, a uint32) uint32 { return e.RoundInt32(a, rounding(e), exact) },
 		func(e *env, a uint64) uint64 { return e.RoundInt64(a, rounding(e), exact) },
@@ -310,7 +310,7 @@ func rint(rounding func(e *env) softfloat.Rounding, exact bool) operation {
 
 // rintN makes an operation that rounds to integral values of bits bits. Half precision has none.
 func rintN(rounding func(e *env) softfloat.Rounding, bits int) operation {
-	return vector1(unary{
+	return vector1(unaryFP{
 		nil,
 		func(e *env, a uint32) uint32 { return e.RoundIntN32(a, rounding(e), bits) },
 		func(e *env, a uint64) uint64 { return e.RoundIntN64(a, rounding(e), bits) },
@@ -323,7 +323,7 @@ func always(rounding softfloat.Rounding) func(*env) softfloat.Rounding {
 
 // estimateU makes URECPE or URSQRTE, which work on unsigned lanes of 32 bits.
 func estimateU(f func(uint32) uint32) operation {
-	return vector1(unary{s: func(_ *env, a uint32) uint32 { return f(a) }})
+	return vector1(unaryFP{s: func(_ *env, a uint32) uint32 { return f(a) }})
 }
 
 // swapPairs exchanges the real and imaginary parts of complex numbers whose parts are lanes of the given size.
@@ -393,7 +393,7 @@ func fcmla(byElement bool) operation {
 	}
 }
 
-var fadd = binary{(*env).Add16, (*env).Add32, (*env).Add64}
+var fadd = binaryFP{(*env).Add16, (*env).Add32, (*env).Add64}
 
 func floatOps() map[a64.Op]operation {
 	const (
@@ -404,26 +404,26 @@ func floatOps() map[a64.Op]operation {
 		away = softfloat.RoundTieAway
 	)
 	current := (*env).Rounding
-	maximum := binary{(*env).Max16, (*env).Max32, (*env).Max64}
-	minimum := binary{(*env).Min16, (*env).Min32, (*env).Min64}
-	maxNum := binary{(*env).MaxNum16, (*env).MaxNum32, (*env).MaxNum64}
-	minNum := binary{(*env).MinNum16, (*env).MinNum32, (*env).MinNum64}
-	fmul := binary{(*env).Mul16, (*env).Mul32, (*env).Mul64}
-	fmulx := binary{(*env).MulX16, (*env).MulX32, (*env).MulX64}
+	maximum := binaryFP{(*env).Max16, (*env).Max32, (*env).Max64}
+	minimum := binaryFP{(*env).Min16, (*env).Min32, (*env).Min64}
+	maxNum := binaryFP{(*env).MaxNum16, (*env).MaxNum32, (*env).MaxNum64}
+	minNum := binaryFP{(*env).MinNum16, (*env).MinNum32, (*env).MinNum64}
+	fmul := binaryFP{(*env).Mul16, (*env).Mul32, (*env).Mul64}
+	fmulx := binaryFP{(*env).MulX16, (*env).MulX32, (*env).MulX64}
 	eq := relation{(*env).CmpEQ16, (*env).CmpEQ32, (*env).CmpEQ64}.masks()
 	ge := relation{(*env).CmpGE16, (*env).CmpGE32, (*env).CmpGE64}.masks()
 	gt := relation{(*env).CmpGT16, (*env).CmpGT32, (*env).CmpGT64}.masks()
 	return map[a64.Op]operation{
 		a64.VFADD: vector2(fromVector, fadd),
-		a64.VFSUB: vector2(fromVector, binary{(*env).Sub16, (*env).Sub32, (*env).Sub64}),
-		a64.VFDIV: vector2(fromVector, binary{(*env).Div16, (*env).Div32, (*env).Div64}),
+		a64.VFSUB: vector2(fromVector, binaryFP{(*env).Sub16, (*env).Sub32, (*env).Sub64}),
+		a64.VFDIV: vector2(fromVector, binaryFP{(*env).Div16, (*env).Div32, (*env).Div64}),
 		a64.VFMUL: vector2(fromVector, fmul), a64.VFMULE: vector2(fromElement, fmul),
 		a64.VFMULX: vector2(fromVector, fmulx), a64.VFMULXE: vector2(fromElement, fmulx),
 		a64.VFMAX: vector2(fromVector, maximum), a64.VFMIN: vector2(fromVector, minimum),
 		a64.VFMAXNM: vector2(fromVector, maxNum), a64.VFMINNM: vector2(fromVector, minNum),
-		a64.VFRECPS:  vector2(fromVector, binary{(*env).RecipStepFused16, (*env).RecipStepFused32, (*env).RecipStepFused64}),
-		a64.VFRSQRTS: vector2(fromVector, binary{(*env).RSqrtStepFused16, (*env).RSqrtStepFused32, (*env).RSqrtStepFused64}),
-		a64.VFABD: vector2(fromVector, binary{
+		a64.VFRECPS:  vector2(fromVector, binaryFP{(*env).RecipStepFused16, (*env).RecipStepFused32, (*env).RecipStepFused64}),
+		a64.VFRSQRTS: vector2(fromVector, binaryFP{(*env).RSqrtStepFused16, (*env).RSqrtStepFused32, (*env).RSqrtStepFused64}),
+		a64.VFABD: vector2(fromVector, binaryFP{
 			func(e *env, a, b uint16) uint16 { return softfloat.Abs16(e.Sub16(a, b)) },
 			func(e *env, a, b uint32) uint32 { return softfloat.Abs32(e.Sub32(a, b)) },
 			func(e *env, a, b uint64) uint64 { return softfloat.Abs64(e.Sub64(a, b)) },
@@ -449,10 +449,10 @@ func floatOps() map[a64.Op]operation {
 
 		a64.VFABS:    lanes1(func(a uint64, size uint8) uint64 { return a &^ tops[size&3] }),
 		a64.VFNEG:    lanes1(func(a uint64, size uint8) uint64 { return a ^ tops[size&3] }),
-		a64.VFSQRT:   vector1(unary{(*env).Sqrt16, (*env).Sqrt32, (*env).Sqrt64}),
-		a64.VFRECPE:  vector1(unary{(*env).RecipEstimate16, (*env).RecipEstimate32, (*env).RecipEstimate64}),
-		a64.VFRSQRTE: vector1(unary{(*env).RSqrtEstimate16, (*env).RSqrtEstimate32, (*env).RSqrtEstimate64}),
-		a64.VFRECPX:  vector1(unary{(*env).RecipExponent16, (*env).RecipExponent32, (*env).RecipExponent64}),
+		a64.VFSQRT:   vector1(unaryFP{(*env).Sqrt16, (*env).Sqrt32, (*env).Sqrt64}),
+		a64.VFRECPE:  vector1(unaryFP{(*env).RecipEstimate16, (*env).RecipEstimate32, (*env).RecipEstimate64}),
+		a64.VFRSQRTE: vector1(unaryFP{(*env).RSqrtEstimate16, (*env).RSqrtEstimate32, (*env).RSqrtEstimate64}),
+		a64.VFRECPX:  vector1(unaryFP{(*env).RecipExponent16, (*env).RecipExponent32, (*env).RecipExponent64}),
 		a64.VURECPE:  estimateU(softfloat.RecipEstimateU32), a64.VURSQRTE: estimateU(softfloat.RSqrtEstimateU32),
 
 		a64.VFRINTN: rint(always(even), false), a64.VFRINTP: rint(always(up), false), a64.VFRINTM: rint(always(down), false),
