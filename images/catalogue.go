@@ -44,6 +44,8 @@ type entry struct {
 
 var entries = []entry{
 	{name: "hello", summary: "prints one line as early as possible and powers off", cpus: 1},
+	{name: "lend-ffa", summary: "lends memory to OP-TEE over FF-A and probes it before, during and after, by CPU and DMA", cpus: 1, secureWorld: "ffa"},
+	{name: "lend-smc", summary: "the same over OP-TEE's SMC interface", cpus: 1, secureWorld: "smc"},
 	{name: "fault", summary: "takes each kind of synchronous exception and checks ESR, FAR and ELR", cpus: 1},
 	{name: "smp", summary: "starts all processors with PSCI: atomics, locks, barrier, interrupts between them", cpus: 4, gic: true},
 	{name: "timer", summary: "generic timers, their interrupts, WFI and the PL031 clock", cpus: 1, gic: true},

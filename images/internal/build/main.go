@@ -24,6 +24,8 @@ type image struct {
 
 var images = []image{
 	{name: "hello"},
+	{name: "lend-ffa", shared: []string{"lend"}},
+	{name: "lend-smc", shared: []string{"lend"}},
 	{name: "fault"},
 	{name: "smp"},
 	{name: "timer"},

@@ -141,7 +141,7 @@ void mmu_on(void);
 void tlb_flush(void);
 enum {
 	PTE_VALID = 1, PTE_TABLE = 3, PTE_PAGE = 3, PTE_BLOCK = 1,
-	PTE_DEVICE = 0 << 2, PTE_NORMAL = 1 << 2,
+	PTE_DEVICE = 0 << 2, PTE_NORMAL = 1 << 2, PTE_UNCACHED = 2 << 2, PTE_ATTR = 7 << 2,
 	PTE_USER = 1 << 6, PTE_RO = 1 << 7, PTE_INNER = 3 << 8, PTE_AF = 1 << 10,
 };
 #define PTE_PXN (1ul << 53)

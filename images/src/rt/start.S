@@ -112,7 +112,7 @@ mmu_enable:
 	tlbi	vmalle1
 	ic	iallu
 	dsb	sy
-	ldr	x1, =0xff00			/* MAIR: 0 Device-nGnRnE, 1 Normal write-back */
+	ldr	x1, =0x44ff00			/* MAIR: 0 Device-nGnRnE, 1 Normal write-back, 2 Normal non-cacheable */
 	msr	mair_el1, x1
 	ldr	x1, =mmu_l0
 	msr	ttbr0_el1, x1
