@@ -268,31 +268,28 @@ func (n *NotificationInfo) Registers() Registers {
 
 // ParseNotificationInfo reads the reply. It refuses more lists or ids than fit.
 func ParseNotificationInfo(r *Registers) (NotificationInfo, error) {
-	var n NotificationInfo
 	if err := ErrorOf(r); err != nil {
-		return n, err
+		return NotificationInfo{}, err
 	}
 	if err := expect(r, Success32, Success64); err != nil {
-		return n, err
+		return NotificationInfo{}, err
 	}
 	x2 := arg(r, 2)
-	n.SMC64 = FunctionOf(r).SMC64()
-	n.More = x2&infoMorePending != 0
-	count := int(x2>>infoCountShift) & infoCountMask
-	if count > n.capacity() {
-		return n, invalid("list count", uint64(count), RuleCountTooLarge)
+	n := NotificationInfo{SMC64: FunctionOf(r).SMC64(), More: x2&infoMorePending != 0}
+	n.lists = int(x2>>infoCountShift) & infoCountMask
+	switch {
+	case n.lists > n.capacity():
+		return NotificationInfo{}, invalid("list count", uint64(n.lists), RuleCountTooLarge)
+	case x2&(1<<infoCountShift-1)&^infoMorePending != 0:
+		return NotificationInfo{}, invalid("w2[6:1]", x2, RuleMustBeZero)
 	}
-	if x2&(1<<infoCountShift-1)&^infoMorePending != 0 {
-		return n, invalid("w2[6:1]", x2, RuleMustBeZero)
-	}
-	for i := range count {
+	for i := range n.lists {
 		n.sizes[i] = uint8(x2>>(infoSizeShift+2*i))&3 + 1
 		n.ids += int(n.sizes[i])
 	}
 	if n.ids > n.capacity() {
-		return n, invalid("list sizes", x2, RuleCountTooLarge)
+		return NotificationInfo{}, invalid("list sizes", x2, RuleCountTooLarge)
 	}
-	n.lists = count
 	perReg := n.capacity() / 5
 	for i := range n.ids {
 		n.id[i] = uint16(r[3+i/perReg] >> (16 * (i % perReg)))
