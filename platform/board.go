@@ -163,6 +163,7 @@ func (m *Machine) wire(model *cpu.Model) (err error) {
 			SMCIsCall: m.cfg.SecureWorld == SecureGo || m.cfg.SecureWorld == SecureNone && m.cfg.EL2,
 			HVCIsCall: m.cfg.SecureWorld != SecureGuest,
 			Bus:       m.bus, Code: m.code, Clock: &m.clock, GIC: g, Env: (*env)(m), Events: m.cfg.Events,
+			StrictAlignment: m.cfg.StrictAlignment,
 		})
 		m.cpus = append(m.cpus, c)
 		g.cpu.Bind(c)

@@ -66,6 +66,9 @@ type Config struct {
 	Events *event.Stream
 	// Warnings takes messages for the user: instructions that are not implemented, one line each (none).
 	Warnings io.Writer
+	// StrictAlignment makes unaligned accesses fault with the MMU off, when all memory is Device memory to the architecture.
+	// QEMU before 9.0 lets them pass, and so does this machine without it.
+	StrictAlignment bool
 	// Semihosting makes HLT #0xF000 a semihosting call: SYS_EXIT ends the machine, SYS_WRITE0 and SYS_WRITEC write to
 	// the first UART's output.
 	Semihosting bool

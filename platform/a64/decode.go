@@ -48,7 +48,7 @@ func Decode(w uint32, f Features) Inst {
 	if !ok {
 		return Inst{Op: UDF, Imm: uint64(w)}
 	}
-	return in
+	return guardSP(in)
 }
 
 // dst, src and base map register numbers to indexes of Regs.X.

@@ -298,9 +298,62 @@ const (
 	YIELD
 	CLREX
 	DSB
+	// MOVSP is an operation whose result goes to the stack pointer and may not be a multiple of 16. It is set apart so that loads
+	// and stores need not check the alignment of a base that is the stack pointer. SPOp gives the operation.
+	MOVSP
 	// FirstFree is the first number that no operation uses.
 	FirstFree
 )
+
+// spOps are the operations that can have the stack pointer as their destination; MOVSP has the index in Size.
+var spOps = [...]Op{ADDi64, ADDi32, ADDx64, ADDx32, SUBx64, SUBx32, ANDi64, ORRi64, ORRi32, EORi64, EORi32, MOVi}
+
+// SPOp gives the operation that a MOVSP stands for.
+func (in *Inst) SPOp() Op { return spOps[int(in.Size)%len(spOps)] }
+
+// guardSP turns what may misalign the stack pointer into a form that tells the processor.
+func guardSP(in Inst) Inst {
+	if in.Op >= FirstSIMD {
+		return in // bases of V register accesses are written on the slow path anyway
+	}
+	if in.Op < FirstMemory && in.Rd == SP {
+		if in.Op == ADDi64 && in.Rn == SP && in.Imm&15 == 0 {
+			return in
+		}
+		for i, op := range spOps {
+			if op == in.Op {
+				in.Op, in.Size = MOVSP, uint8(i)
+				return in
+			}
+		}
+	}
+	if in.Rn == SP && in.Imm&15 != 0 {
+		// Writeback with a step that is no multiple of 16: the general form.
+		switch in.Op {
+		case STRXpre:
+			in.Op, in.Size = STRpre, 3
+		case STRXpost:
+			in.Op, in.Size = STRpost, 3
+		case LDRXpre:
+			in.Op, in.Size = LDRpre, 3
+		case LDRXpost:
+			in.Op, in.Size = LDRpost, 3
+		case STRBpost:
+			in.Op, in.Size = STRpost, 0
+		case LDRBpost:
+			in.Op, in.Size = LDRpost, 0
+		case STRWpost:
+			in.Op, in.Size = STRpost, 2
+		case LDRWpost:
+			in.Op, in.Size = LDRpost, 2
+		case STPXpre:
+			in.Op, in.Size = STPpre, 3
+		case LDPXpost:
+			in.Op, in.Size = LDPpost, 3
+		}
+	}
+	return in
+}
 
 // Flags in Opt of the general loads.
 const (

@@ -20,12 +20,15 @@ type Config struct {
 	SMCIsCall bool
 	// HVCIsCall does the same for HVC from EL1, for PSCI, where no guest owns EL2.
 	HVCIsCall bool
-	Bus       *bus.Bus
-	Code      *Code
-	Clock     *vtime.Clock
-	GIC       GIC
-	Env       Env
-	Events    *event.Stream
+	// StrictAlignment makes unaligned accesses with the MMU off fault, as the architecture has it for Device memory. Without
+	// it they pass where there is RAM, as on QEMU before 9.0, since compilers make them unless told -mstrict-align.
+	StrictAlignment bool
+	Bus             *bus.Bus
+	Code            *Code
+	Clock           *vtime.Clock
+	GIC             GIC
+	Env             Env
+	Events          *event.Stream
 }
 
 // GIC is the interrupt controller's CPU interface. Registers are named by a64.Sys numbers; ok is false where the access is
@@ -256,6 +259,25 @@ func (c *CPU) setEL(el uint8, spSel bool) {
 	c.spBank[c.spIndex()] = c.X[a64.SP]
 	c.el, c.spSel = el, spSel
 	c.X[a64.SP] = c.spBank[c.spIndex()]
+	c.spChanged()
+}
+
+// spChanged follows a change of the stack pointer. While it is misaligned and such bases fault, no tag of the TLB matches, so
+// that every access comes to the slow path, which checks.
+func (c *CPU) spChanged() {
+	bad := c.X[a64.SP]&15 != 0 && c.spChecked()
+	if bad != (c.ctx&ctxMisaligned != 0) {
+		c.ctx ^= ctxMisaligned
+	}
+}
+
+// spChecked reports whether SCTLR_ELx.SA or SA0 is set.
+func (c *CPU) spChecked() bool {
+	bit := uint64(1 << 3)
+	if c.el == 0 {
+		bit = 1 << 4
+	}
+	return c.sctlr()&bit != 0
 }
 
 func (c *CPU) readSP(el int) uint64 {
@@ -268,6 +290,7 @@ func (c *CPU) readSP(el int) uint64 {
 func (c *CPU) writeSP(el int, v uint64) {
 	if el == c.spIndex() {
 		c.X[a64.SP] = v
+		c.spChanged()
 		return
 	}
 	c.spBank[el] = v

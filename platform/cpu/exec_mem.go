@@ -11,11 +11,7 @@ func (c *CPU) spAligned(rn uint8) bool {
 	if rn != a64.SP || c.X[a64.SP]&15 == 0 {
 		return true
 	}
-	bit := uint64(1 << 3)
-	if c.el == 0 {
-		bit = 1 << 4
-	}
-	if c.sctlr()&bit == 0 {
+	if !c.spChecked() {
 		return true
 	}
 	c.syncException(c.syncTarget(), ecSPAlign, 0, c.PC)
@@ -152,6 +148,14 @@ func (c *CPU) exec(in *a64.Inst) bool {
 // modeOf gives the addressing mode of op; first is the offset form, and the two directions alternate.
 func modeOf(op, first a64.Op) uint8 { return uint8(op-first) / 2 }
 
+// setBase writes an updated base register.
+func (c *CPU) setBase(rn uint8, v uint64) {
+	c.X[rn] = v
+	if rn == a64.SP {
+		c.spChanged()
+	}
+}
+
 // single executes a load or store of one register. index is the extension of the register offset form.
 func (c *CPU) single(in *a64.Inst, g general, index uint8) bool {
 	if !c.spAligned(in.Rn) {
@@ -171,7 +175,7 @@ func (c *CPU) single(in *a64.Inst, g general, index uint8) bool {
 			return false
 		}
 		if g.mode >= modePre {
-			c.X[in.Rn] = next
+			c.setBase(in.Rn, next)
 		}
 		c.X[in.Rd] = extend(v, g.size, g.flags)
 		return true
@@ -180,7 +184,7 @@ func (c *CPU) single(in *a64.Inst, g general, index uint8) bool {
 		return false
 	}
 	if g.mode >= modePre {
-		c.X[in.Rn] = next
+		c.setBase(in.Rn, next)
 	}
 	return true
 }
@@ -203,7 +207,7 @@ func (c *CPU) loadPair(in *a64.Inst, size int, flags uint8, mode uint8) bool {
 		return false
 	}
 	if mode >= modePre {
-		c.X[in.Rn] = next
+		c.setBase(in.Rn, next)
 	}
 	c.X[in.Rd] = extend(v1, size, flags)
 	c.X[in.Ra] = extend(v2, size, flags)
@@ -224,7 +228,7 @@ func (c *CPU) storePair(in *a64.Inst, size int, mode uint8) bool {
 		return false
 	}
 	if mode >= modePre {
-		c.X[in.Rn] = next
+		c.setBase(in.Rn, next)
 	}
 	return true
 }
@@ -311,7 +315,7 @@ func (c *CPU) execOrdered(in *a64.Inst) bool {
 	case a64.CASP:
 		return c.compareAndSwapPair(in, va, size)
 	case a64.DCZVA:
-		return c.zeroBlock(c.X[in.Rn])
+		return c.zeroBlock(in.Rn)
 	}
 	// SWP and LDADD to LDUMIN.
 	if !c.atomicAligned(va, size, mmu.Write) || !c.writable(va) {
@@ -445,11 +449,12 @@ func (c *CPU) compareAndSwapPair(in *a64.Inst, va uint64, size int) bool {
 }
 
 // zeroBlock executes DC ZVA.
-func (c *CPU) zeroBlock(va uint64) bool {
+func (c *CPU) zeroBlock(rt uint8) bool {
 	if c.el == 0 && c.sctlr()>>14&1 == 0 { // DZE
-		c.finish(accessTrap1, sysDCZVA, a64.ZR, false)
+		c.finish(accessTrap1, sysDCZVA, rt, false)
 		return false
 	}
+	va := c.X[rt]
 	block := va &^ (4<<dczBlock - 1)
 	e, ok := c.translate(va, mmu.Write, c.ctx, false)
 	if !ok {

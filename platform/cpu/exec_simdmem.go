@@ -1,191 +1,313 @@
 package cpu
 
 import (
+	"encoding/binary"
+
 	"gatehouse/platform/a64"
 	"gatehouse/platform/mmu"
 )
 
-// loadVector reads 1, 2, 4, 8 or 16 bytes.
-func (c *CPU) loadVector(va uint64, size int) (v [2]uint64, ok bool) {
-	if size == 16 {
-		v[0], v[1], ok = c.load128(va)
-		return v, ok
-	}
-	v[0], ok = c.load(va, size)
-	return v, ok
-}
-
-func (c *CPU) storeVector(va uint64, size int, v [2]uint64) bool {
-	if size == 16 {
-		return c.store128(va, v[0], v[1])
-	}
-	return c.store(va, size, v[0])
-}
-
-// execSIMDMemory executes the loads and stores of V registers. It returns false when an exception has been taken.
+// execSIMDMemory executes a load or store of V registers. Registers change after all accesses succeeded; memory changes after all
+// pages were found writable. The result is that of exec.
 func (c *CPU) execSIMDMemory(in *a64.Inst) bool {
 	if in.Op == a64.VLDRLit {
-		v, ok := c.loadVector(c.PC+in.Imm, 1<<in.Size)
-		if ok {
-			c.V[in.Rd] = v
-		}
-		return ok
+		return c.loadVector(in.Rd, c.PC+in.Imm, in.Size)
 	}
 	if !c.spAligned(in.Rn) {
 		return false
 	}
-	va := c.X[in.Rn]
-	next := va + in.Imm
-	size := 1 << in.Size
-	writeback := false
+	base := c.X[in.Rn]
+	next := base + in.Imm
 	switch in.Op {
-	case a64.VLDR, a64.VLDUR, a64.VSTR, a64.VSTUR, a64.VLDP, a64.VLDNP, a64.VSTP, a64.VSTNP:
-		va = next
-	case a64.VLDRPre, a64.VSTRPre, a64.VLDPPre, a64.VSTPPre:
-		va, writeback = next, true
-	case a64.VLDRPost, a64.VSTRPost, a64.VLDPPost, a64.VSTPPost:
-		writeback = true
-	case a64.VLDRReg, a64.VSTRReg:
-		va += extended(c.X[in.Rm], in.Opt)
+	case a64.VLDR, a64.VLDUR:
+		return c.loadVector(in.Rd, next, in.Size)
+	case a64.VSTR, a64.VSTUR:
+		return c.storeVector(in.Rd, next, in.Size)
+	case a64.VLDRReg:
+		return c.loadVector(in.Rd, base+vectorIndex(c.X[in.Rm], in.Opt), in.Size)
+	case a64.VSTRReg:
+		return c.storeVector(in.Rd, base+vectorIndex(c.X[in.Rm], in.Opt), in.Size)
+	case a64.VLDP, a64.VLDNP:
+		return c.loadVectors(in, next)
+	case a64.VSTP, a64.VSTNP:
+		return c.storeVectors(in, next)
 	}
 	ok := false
 	switch in.Op {
-	case a64.VLDR, a64.VLDUR, a64.VLDRPre, a64.VLDRPost, a64.VLDRReg:
-		var v [2]uint64
-		if v, ok = c.loadVector(va, size); ok {
-			c.V[in.Rd] = v
-		}
-	case a64.VSTR, a64.VSTUR, a64.VSTRPre, a64.VSTRPost, a64.VSTRReg:
-		ok = c.storeVector(va, size, c.V[in.Rd])
-	case a64.VLDP, a64.VLDNP, a64.VLDPPre, a64.VLDPPost:
-		var v, w [2]uint64
-		if v, ok = c.loadVector(va, size); ok {
-			if w, ok = c.loadVector(va+uint64(size), size); ok {
-				c.V[in.Rd], c.V[in.Ra] = v, w
-			}
-		}
-	case a64.VSTP, a64.VSTNP, a64.VSTPPre, a64.VSTPPost:
-		ok = c.probeWrite(va, uint64(2*size)) && c.storeVector(va, size, c.V[in.Rd]) &&
-			c.storeVector(va+uint64(size), size, c.V[in.Ra])
+	case a64.VLDRPre:
+		ok = c.loadVector(in.Rd, next, in.Size)
+	case a64.VLDRPost:
+		ok = c.loadVector(in.Rd, base, in.Size)
+	case a64.VSTRPre:
+		ok = c.storeVector(in.Rd, next, in.Size)
+	case a64.VSTRPost:
+		ok = c.storeVector(in.Rd, base, in.Size)
+	case a64.VLDPPre:
+		ok = c.loadVectors(in, next)
+	case a64.VLDPPost:
+		ok = c.loadVectors(in, base)
+	case a64.VSTPPre:
+		ok = c.storeVectors(in, next)
+	case a64.VSTPPost:
+		ok = c.storeVectors(in, base)
 	default:
-		return c.structures(in, va)
+		next += c.X[in.Rm]
+		switch {
+		case in.Op >= a64.VLD1 && in.Op <= a64.VLD4:
+			ok = c.loadStructures(in, base, uint8(in.Op-a64.VLD1)+1)
+		case in.Op >= a64.VST1 && in.Op <= a64.VST4:
+			ok = c.storeStructures(in, base, uint8(in.Op-a64.VST1)+1)
+		case in.Op >= a64.VLD1L && in.Op <= a64.VLD4L:
+			ok = c.loadLanes(in, base)
+		case in.Op >= a64.VST1L && in.Op <= a64.VST4L:
+			ok = c.storeLanes(in, base)
+		case in.Op >= a64.VLD1R && in.Op <= a64.VLD4R:
+			ok = c.loadReplicated(in, base)
+		default:
+			panic("BUG: not a load or store of V registers")
+		}
 	}
-	if ok && writeback {
-		c.X[in.Rn] = next
+	if ok {
+		c.setBase(in.Rn, next)
 	}
 	return ok
 }
 
-// element and setElement access lane i of a vector of elements of 1<<size bytes.
-func element(v *[2]uint64, size uint8, i int) uint64 {
-	bit := uint(i) << (size + 3)
-	return v[bit>>6] >> (bit & 63) & (^uint64(0) >> (64 - 8<<size))
+// vectorIndex extends and shifts an index register as Opt of the register offset forms says.
+func vectorIndex(v uint64, opt uint8) uint64 {
+	switch opt >> 3 {
+	case 2: // UXTW
+		v = uint64(uint32(v))
+	case 6: // SXTW
+		v = uint64(int64(int32(v)))
+	}
+	return v << (opt & 7)
 }
 
-func setElement(v *[2]uint64, size uint8, i int, e uint64) {
-	bit := uint(i) << (size + 3)
-	mask := ^uint64(0) >> (64 - 8<<size) << (bit & 63)
-	v[bit>>6] = v[bit>>6]&^mask | e<<(bit&63)&mask
+// loadV reads 1<<size bytes, up to 16.
+func (c *CPU) loadV(va uint64, size uint8) (v [2]uint64, ok bool) {
+	if size == 4 {
+		v[0], v[1], ok = c.load128(va)
+	} else {
+		v[0], ok = c.load(va, 1<<size)
+	}
+	return v, ok
 }
 
-// structures executes LD1 to LD4, ST1 to ST4 and LD1R to LD4R. Registers are written when all accesses have succeeded; a store
-// checks its last byte's page before it writes the first.
-func (c *CPU) structures(in *a64.Inst, va uint64) bool {
-	size := 1 << in.Size
-	count := int(in.Ra)
-	var v [4][2]uint64
-	for r := range count {
-		v[r] = c.V[(int(in.Rd)+r)&31]
+func (c *CPU) storeV(va uint64, size uint8, v *[2]uint64) bool {
+	if size == 4 {
+		return c.store128(va, v[0], v[1])
 	}
-	load := false
-	total := uint64(size * count)
-	switch in.Op {
-	case a64.VLD1, a64.VLD2, a64.VLD3, a64.VLD4, a64.VST1, a64.VST2, a64.VST3, a64.VST4:
-		total = uint64(count) * uint64(in.Opt)
+	return c.store(va, 1<<size, v[0])
+}
+
+func (c *CPU) loadVector(rd uint8, va uint64, size uint8) bool {
+	v, ok := c.loadV(va, size)
+	if ok {
+		c.V[rd&31] = v
 	}
-	if va&uint64(size-1) != 0 && c.strictAlignment() {
-		acc := mmu.Read
-		if in.Op >= a64.VST1 && in.Op <= a64.VST4 || in.Op >= a64.VST1L && in.Op <= a64.VST4L {
-			acc = mmu.Write
-		}
-		c.alignmentFault(va, acc)
+	return ok
+}
+
+func (c *CPU) storeVector(rd uint8, va uint64, size uint8) bool {
+	return c.storeV(va, size, &c.V[rd&31])
+}
+
+func (c *CPU) loadVectors(in *a64.Inst, va uint64) bool {
+	v1, ok := c.loadV(va, in.Size)
+	if !ok {
 		return false
 	}
-	switch in.Op {
-	case a64.VLD1, a64.VLD2, a64.VLD3, a64.VLD4:
-		load = true
-		v = [4][2]uint64{}
-		spread := int(in.Op-a64.VLD1) + 1
-		if !c.eachElement(in, spread, func(r, lane int, at uint64) bool {
-			e, ok := c.load(va+at, size)
-			setElement(&v[r], in.Size, lane, e)
-			return ok
-		}) {
-			return false
-		}
-	case a64.VST1, a64.VST2, a64.VST3, a64.VST4:
-		spread := int(in.Op-a64.VST1) + 1
-		if !c.probeWrite(va, total) || !c.eachElement(in, spread, func(r, lane int, at uint64) bool {
-			return c.store(va+at, size, element(&v[r], in.Size, lane))
-		}) {
-			return false
-		}
-	case a64.VLD1L, a64.VLD2L, a64.VLD3L, a64.VLD4L:
-		load = true
-		for r := range count {
-			e, ok := c.load(va+uint64(r*size), size)
-			if !ok {
-				return false
-			}
-			setElement(&v[r], in.Size, int(in.Opt), e)
-		}
-	case a64.VST1L, a64.VST2L, a64.VST3L, a64.VST4L:
-		if !c.probeWrite(va, total) {
-			return false
-		}
-		for r := range count {
-			if !c.store(va+uint64(r*size), size, element(&v[r], in.Size, int(in.Opt))) {
-				return false
-			}
-		}
-	case a64.VLD1R, a64.VLD2R, a64.VLD3R, a64.VLD4R:
-		load = true
-		for r := range count {
-			e, ok := c.load(va+uint64(r*size), size)
-			if !ok {
-				return false
-			}
-			v[r] = [2]uint64{}
-			for lane := range int(in.Opt) >> in.Size {
-				setElement(&v[r], in.Size, lane, e)
-			}
-		}
-	default:
-		panic("BUG: operation without an implementation")
+	v2, ok := c.loadV(va+1<<in.Size, in.Size)
+	if !ok {
+		return false
 	}
-	if load {
-		for r := range count {
-			c.V[(int(in.Rd)+r)&31] = v[r]
-		}
-	}
-	c.X[in.Rn] += in.Imm + c.X[in.Rm]
+	c.V[in.Rd&31], c.V[in.Ra&31] = v1, v2
 	return true
 }
 
-// eachElement calls f for the elements of a multiple-structure access in the order of memory, until one returns false: r is the
-// register, counted from Vt, at the offset from the base.
-func (c *CPU) eachElement(in *a64.Inst, spread int, f func(r, lane int, at uint64) bool) bool {
-	lanes := int(in.Opt) >> in.Size
-	at := uint64(0)
-	for first := 0; first < int(in.Ra); first += spread {
-		for lane := range lanes {
-			for r := range spread {
-				if !f(first+r, lane, at) {
-					return false
-				}
-				at += 1 << in.Size
-			}
+func (c *CPU) storeVectors(in *a64.Inst, va uint64) bool {
+	return c.probeVector(va, 2<<in.Size) &&
+		c.storeV(va, in.Size, &c.V[in.Rd&31]) && c.storeV(va+1<<in.Size, in.Size, &c.V[in.Ra&31])
+}
+
+// probeVector is probeWrite with the fault of the lower page first.
+func (c *CPU) probeVector(va, n uint64) bool {
+	if (va^(va+n-1))&^pageMask == 0 {
+		return true // the first store tells
+	}
+	if _, ok := c.translate(va, mmu.Write, c.ctx, false); !ok {
+		return false
+	}
+	return c.probeWrite(va, n)
+}
+
+// structures holds the memory of a load or store of multiple structures: at most 4 registers.
+type structures [64]byte
+
+// unit is the number of bytes that accesses to structures at va may have. Alignment is that of the element, so that larger
+// accesses are for aligned addresses, and for Normal memory where SCTLR_ELx.A allows.
+func (c *CPU) unit(va uint64, size uint8) uint64 {
+	if va&7 == 0 || !c.strictAlignment() && !c.deviceAt(va, c.ctx) {
+		return 8
+	}
+	return 1 << size
+}
+
+func (c *CPU) readStructures(buf *structures, va, n uint64, size uint8) bool {
+	unit := c.unit(va, size)
+	for i := uint64(0); i < n; i += unit {
+		v, ok := c.load(va+i, int(unit))
+		if !ok {
+			return false
 		}
+		putElement(buf[i:], unit, v)
+	}
+	return true
+}
+
+func (c *CPU) writeStructures(buf *structures, va, n uint64, size uint8) bool {
+	if !c.probeVector(va, n) {
+		return false
+	}
+	unit := c.unit(va, size)
+	for i := uint64(0); i < n; i += unit {
+		if !c.store(va+i, int(unit), getElement(buf[i:], unit)) {
+			return false
+		}
+	}
+	return true
+}
+
+func getElement(b []byte, n uint64) uint64 {
+	switch n {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.LittleEndian.Uint16(b))
+	case 4:
+		return uint64(binary.LittleEndian.Uint32(b))
+	}
+	return binary.LittleEndian.Uint64(b)
+}
+
+func putElement(b []byte, n, v uint64) {
+	switch n {
+	case 1:
+		b[0] = byte(v)
+	case 2:
+		binary.LittleEndian.PutUint16(b, uint16(v))
+	case 4:
+		binary.LittleEndian.PutUint32(b, uint32(v))
+	default:
+		binary.LittleEndian.PutUint64(b, v)
+	}
+}
+
+// deal moves elements between the order of memory, where spread registers take turns, and that of the registers.
+func deal(registers, memory *structures, in *a64.Inst, spread uint8, toRegisters bool) {
+	n := uint64(1) << in.Size
+	length := uint64(in.Opt)
+	at := uint64(0)
+	for e := uint64(0); e < length; e += n {
+		for s := range uint64(spread) {
+			r, m := registers[s*length+e:], memory[at:]
+			if toRegisters {
+				putElement(r, n, getElement(m, n))
+			} else {
+				putElement(m, n, getElement(r, n))
+			}
+			at += n
+		}
+	}
+}
+
+func (c *CPU) loadStructures(in *a64.Inst, va uint64, spread uint8) bool {
+	var memory, registers structures
+	if !c.readStructures(&memory, va, uint64(in.Ra)*uint64(in.Opt), in.Size) {
+		return false
+	}
+	source := &memory
+	if spread > 1 {
+		deal(&registers, &memory, in, spread, true)
+		source = &registers
+	}
+	for i := range in.Ra {
+		b := source[i*in.Opt&63:]
+		v := [2]uint64{binary.LittleEndian.Uint64(b)}
+		if in.Opt == 16 {
+			v[1] = binary.LittleEndian.Uint64(b[8:])
+		}
+		c.V[(in.Rd+i)&31] = v
+	}
+	return true
+}
+
+func (c *CPU) storeStructures(in *a64.Inst, va uint64, spread uint8) bool {
+	var memory, registers structures
+	for i := range in.Ra {
+		b, v := registers[i*in.Opt&63:], &c.V[(in.Rd+i)&31]
+		binary.LittleEndian.PutUint64(b, v[0])
+		if in.Opt == 16 {
+			binary.LittleEndian.PutUint64(b[8:], v[1])
+		}
+	}
+	source := &registers
+	if spread > 1 {
+		deal(&registers, &memory, in, spread, false)
+		source = &memory
+	}
+	return c.writeStructures(source, va, uint64(in.Ra)*uint64(in.Opt), in.Size)
+}
+
+// loadElements reads the elements of one structure.
+func (c *CPU) loadElements(in *a64.Inst, va uint64) (v [4]uint64, ok bool) {
+	for i := range in.Ra {
+		if v[i&3], ok = c.load(va+uint64(i)<<in.Size, 1<<in.Size); !ok {
+			return v, false
+		}
+	}
+	return v, true
+}
+
+func (c *CPU) loadLanes(in *a64.Inst, va uint64) bool {
+	v, ok := c.loadElements(in, va)
+	if !ok {
+		return false
+	}
+	bit := uint(in.Opt) << in.Size * 8
+	mask := ^uint64(0) >> (64 - 8<<in.Size) << (bit & 63)
+	for i := range in.Ra {
+		p := &c.V[(in.Rd+i)&31][bit>>6&1]
+		*p = *p&^mask | v[i&3]<<(bit&63)
+	}
+	return true
+}
+
+func (c *CPU) storeLanes(in *a64.Inst, va uint64) bool {
+	if !c.probeVector(va, uint64(in.Ra)<<in.Size) {
+		return false
+	}
+	bit := uint(in.Opt) << in.Size * 8
+	for i := range in.Ra {
+		if !c.store(va+uint64(i)<<in.Size, 1<<in.Size, c.V[(in.Rd+i)&31][bit>>6&1]>>(bit&63)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *CPU) loadReplicated(in *a64.Inst, va uint64) bool {
+	v, ok := c.loadElements(in, va)
+	if !ok {
+		return false
+	}
+	for i := range in.Ra {
+		x := v[i&3]
+		for w := uint(8) << in.Size; w < 64; w *= 2 {
+			x |= x << w
+		}
+		c.V[(in.Rd+i)&31] = [2]uint64{x, x & -uint64(in.Opt>>4)}
 	}
 	return true
 }

@@ -91,11 +91,48 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 		c.PC += 4
 		c.clock.Yield()
 		return false
+	case a64.MOVSP:
+		c.moveSP(in)
+		return true
 	case a64.CLREX:
 		c.exclusive.valid = false
 		return true
 	}
 	panic("BUG: operation without an implementation")
+}
+
+// moveSP executes the operations that set the stack pointer.
+func (c *CPU) moveSP(in *a64.Inst) {
+	rn, rm := c.X[in.Rn], c.X[in.Rm]
+	var r uint64
+	switch in.SPOp() {
+	case a64.ADDi64:
+		r = rn + in.Imm
+	case a64.ADDi32:
+		r = uint64(uint32(rn + in.Imm))
+	case a64.ADDx64:
+		r = rn + extended(rm, in.Opt)
+	case a64.ADDx32:
+		r = uint64(uint32(rn) + uint32(extended(rm, in.Opt)))
+	case a64.SUBx64:
+		r = rn - extended(rm, in.Opt)
+	case a64.SUBx32:
+		r = uint64(uint32(rn) - uint32(extended(rm, in.Opt)))
+	case a64.ANDi64:
+		r = rn & in.Imm
+	case a64.ORRi64:
+		r = rn | in.Imm
+	case a64.ORRi32:
+		r = uint64(uint32(rn | in.Imm))
+	case a64.EORi64:
+		r = rn ^ in.Imm
+	case a64.EORi32:
+		r = uint64(uint32(rn ^ in.Imm))
+	case a64.MOVi:
+		r = in.Imm
+	}
+	c.X[a64.SP] = r
+	c.spChanged()
 }
 
 // waitFor executes WFI or WFE, unless SCTLR_EL1 (bit), HCR_EL2 or SCR_EL3 trap it.

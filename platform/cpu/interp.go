@@ -53,6 +53,8 @@ const (
 	tag2 = tag1 | 1
 	tag4 = tag1 | 3
 	tag8 = tag1 | 7
+	// tag16 leaves bit 3 of the address in a comparison in which the context has it clear.
+	tag16 = tag1 | 15
 )
 
 // loop is the interpreter. Frequent operations are executed in the switch and continue with the next instruction; what leaves
@@ -715,6 +717,56 @@ reload: // c.PC and left are valid
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
 				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
 				continue
+			}
+		case a64.VLDR, a64.VLDUR:
+			if c.fpTrap {
+				break
+			}
+			va := c.X[in.Rn] + in.Imm
+			e := &c.tlb[va/pageSize%tlbSize]
+			switch in.Size {
+			case 2:
+				if e.rtag == va&tag4|c.ctx {
+					c.V[in.Rd&31] = [2]uint64{uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))}
+					continue
+				}
+			case 3:
+				if e.rtag == va&tag8|c.ctx {
+					c.V[in.Rd&31] = [2]uint64{binary.LittleEndian.Uint64(e.page[va&0xff8:])}
+					continue
+				}
+			case 4:
+				if e.rtag == va&tag16|c.ctx {
+					p := e.page[va&0xff0:]
+					c.V[in.Rd&31] = [2]uint64{binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])}
+					continue
+				}
+			}
+		case a64.VSTR, a64.VSTUR:
+			if c.fpTrap {
+				break
+			}
+			va := c.X[in.Rn] + in.Imm
+			e := &c.tlb[va/pageSize%tlbSize]
+			v := &c.V[in.Rd&31]
+			switch in.Size {
+			case 2:
+				if e.wtag == va&tag4|c.ctx {
+					binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(v[0]))
+					continue
+				}
+			case 3:
+				if e.wtag == va&tag8|c.ctx {
+					binary.LittleEndian.PutUint64(e.page[va&0xff8:], v[0])
+					continue
+				}
+			case 4:
+				if e.wtag == va&tag16|c.ctx {
+					p := e.page[va&0xff0:]
+					binary.LittleEndian.PutUint64(p, v[0])
+					binary.LittleEndian.PutUint64(p[8:], v[1])
+					continue
+				}
 			}
 		case a64.NOP:
 			continue

@@ -15,6 +15,8 @@ const (
 	// are left in the comparison, matches nothing.
 	ctxShift = 4
 	maxCtx   = 255
+	// ctxMisaligned is set in CPU.ctx, and never in a tag of the TLB, while the stack pointer is misaligned.
+	ctxMisaligned = 8
 )
 
 // tlbEntry lets loads and stores reach a page of RAM directly. rtag and wtag match where reading and writing is allowed by
@@ -136,7 +138,10 @@ func (c *CPU) kind() int {
 }
 
 // updateContext computes ctx for the current state.
-func (c *CPU) updateContext() { c.ctx = c.contextOf(c.kind()) }
+func (c *CPU) updateContext() {
+	c.ctx = c.contextOf(c.kind())
+	c.spChanged()
+}
 
 func (c *CPU) contextOf(kind int) uint64 {
 	k := &c.contexts
@@ -217,7 +222,7 @@ func (c *CPU) ReadTable(pa uint64, secure bool) (uint64, bool) {
 // translate gives the translation of the page that holds va. On a fault the exception has been taken and ok is false.
 func (c *CPU) translate(va uint64, acc mmu.Access, ctx uint64, user bool) (*xlatEntry, bool) {
 	e := &c.xlat[va/pageSize%xlatSize]
-	tag := va&^pageMask | ctx
+	tag := va&^pageMask | ctx&^ctxMisaligned
 	if e.tag == tag && (acc == mmu.Read && e.read || acc == mmu.Write && e.write) {
 		return e, true
 	}
@@ -234,9 +239,7 @@ func (c *CPU) translate(va uint64, acc mmu.Access, ctx uint64, user bool) (*xlat
 	}
 	c.noteSize(va, t.Size)
 	*e = xlatEntry{tag: tag, pa: t.PA &^ pageMask, ns: t.NS, device: t.Attr.Device(), read: t.Read, write: t.Write}
-	if e.device && !g.Enabled() && c.bus.IsRAM(t.PA) {
-		// With the MMU off all memory is Device memory, to which unaligned accesses fault. Images that were only ever tried on
-		// QEMU before 9.0, which lets them pass, are let pass here too; docs/limits.md says so.
+	if e.device && !c.cfg.StrictAlignment && !g.Enabled() && c.bus.IsRAM(t.PA) {
 		e.device = false
 	}
 	return e, true
@@ -251,6 +254,9 @@ func (c *CPU) attrFor(e *xlatEntry) bus.Attr {
 
 // fill puts the page behind e into the TLB, as far as it may be reached directly.
 func (c *CPU) fill(va, ctx uint64, e *xlatEntry) {
+	if ctx&ctxMisaligned != 0 {
+		return
+	}
 	r, w := c.bus.Direct(e.pa, c.attrFor(e))
 	t := &c.tlb[va/pageSize%tlbSize]
 	tag := va&^pageMask | ctx
@@ -269,7 +275,7 @@ func (c *CPU) fill(va, ctx uint64, e *xlatEntry) {
 // fetch gives the decoded page that holds pc, which is a multiple of 4. On a fault the exception has been taken.
 func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 	e := &c.itlb[pc/pageSize%itlbSize]
-	tag := pc&^pageMask | c.ctx
+	tag := pc&^pageMask | c.ctx&^ctxMisaligned
 	if e.tag == tag {
 		return e.page, true
 	}
