@@ -1,35 +1,17 @@
 package fpsimd
 
 import (
-	"encoding/binary"
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"gatehouse/platform/a64"
+	"gatehouse/platform/internal/insttest"
 	"gatehouse/platform/internal/qemutest"
 	"gatehouse/platform/softfloat"
 )
 
-// record is one experiment as testdata/guest.S knows it: the state before, then the state after.
-type record struct {
-	X                      [31]uint64
-	NZCV, FPCR, FPSR, Code uint64
-	ESR                    uint64 // zero if the instruction was executed
-	V                      [32][2]uint64
-}
-
-// Addresses that testdata/guest.S has as well.
-const (
-	headerAddress = 0x44000000
-	headerSize    = 0x1000
-	codeAddress   = 0x42000000
-	afterAddress  = 0x40081000
-)
+type record = insttest.Record
 
 // group is a group of instructions: the bits of mask have the values of bits, the others are free.
 type group struct {
@@ -185,7 +167,7 @@ func draw(rng *rand.Rand) (r record) {
 const flagsFPSR = uint64(softfloat.IOC | softfloat.DZC | softfloat.OFC | softfloat.UFC | softfloat.IXC | softfloat.IDC | softfloat.QC)
 
 // emulate executes the instruction on the record.
-func (r *record) emulate(in *a64.Inst) {
+func emulate(r *record, in *a64.Inst) {
 	var regs a64.Regs
 	copy(regs.X[:], r.X[:])
 	regs.V = r.V
@@ -196,48 +178,6 @@ func (r *record) emulate(in *a64.Inst) {
 	r.V = regs.V
 	r.FPCR, r.FPSR = uint64(regs.FPCR), uint64(regs.FPSR)
 	r.NZCV = uint64(regs.NZCV())
-}
-
-// onQEMU runs each word on its record and gives the records after that.
-func onQEMU(t *testing.T, words []uint32, before []record) []record {
-	t.Helper()
-	dir := t.TempDir()
-	result := filepath.Join(dir, "result")
-	header := make([]byte, headerSize)
-	binary.LittleEndian.PutUint64(header, uint64(len(words)))
-	binary.LittleEndian.PutUint64(header[8:], uint64(len(result)))
-	copy(header[32:], result)
-	var code []byte
-	records := make([]record, len(before))
-	copy(records, before)
-	for i, w := range words {
-		at := codeAddress + 8*i
-		records[i].Code = uint64(at)
-		code = binary.LittleEndian.AppendUint32(code, w)
-		code = binary.LittleEndian.AppendUint32(code, 0b000101<<26|uint32(afterAddress-(at+4))>>2&0x3ffffff)
-	}
-	data, err := binary.Append(header, binary.LittleEndian, records)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"data": data, "code": code} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	guest := qemutest.Build(t, "testdata/guest.ld", "testdata/guest.S")
-	qemutest.Run(t, 2*time.Minute, "-M", "virt", "-cpu", "max", "-m", "512",
-		"-semihosting-config", "enable=on,target=native", "-kernel", guest,
-		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", filepath.Join(dir, "data"), headerAddress),
-		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", filepath.Join(dir, "code"), codeAddress))
-	out, err := os.ReadFile(result)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := binary.Decode(out, binary.LittleEndian, records); err != nil {
-		t.Fatalf("%d bytes of results: %v", len(out), err)
-	}
-	return records
 }
 
 // seed chooses the words and operands.
@@ -272,7 +212,8 @@ func TestQEMU(t *testing.T) {
 			if count[1] < 2000 {
 				t.Fatalf("only %d words that are allocated", count[1])
 			}
-			compare(t, words, before, onQEMU(t, words, before))
+			qemu, _ := insttest.Run(t, words, before, nil)
+			compare(t, words, before, qemu)
 		})
 	}
 }
@@ -295,8 +236,8 @@ func compare(t *testing.T, words []uint32, before, qemu []record) {
 			continue
 		}
 		got, want := before[i], qemu[i]
-		got.emulate(&in)
-		want.Code, want.FPCR, want.FPSR = 0, got.FPCR, want.FPSR&flagsFPSR
+		emulate(&got, &in)
+		want.FPCR, want.FPSR = got.FPCR, want.FPSR&flagsFPSR
 		switch x := before[i].V[in.Rn&31][0]; {
 		case in.Op == a64.VFCVTZS && in.Opt == 2:
 			want.V[in.Rd][0] &= 0xffff // QEMU 7.2 leaves the sign above the scalar

@@ -1,9 +1,10 @@
-// Runs single instructions at EL1 with the MMU off, for qemu_test.go.
+// Runs single instructions at EL1, see insttest.go. The MMU maps the first GiB of RAM as Normal memory.
 //
-// At 0x44000000 the loader puts a header: the number of records, the length of a file name, and the name with its final zero.
+// At 0x44000000 there is a header: the number of records, the length of a file name, the number of bytes from 0x44001000 on that
+// go to the file at the end, a word for this program's own use, and the name with its final zero.
 // Records of 800 bytes follow at 0x44001000: X0-X30, NZCV, FPCR, FPSR, the address of the code, ESR_EL1, V0-V31. The code is one
 // instruction and a branch to "after". Registers are loaded from the record, the code is run, and the record is overwritten with
-// the registers and, if an exception was taken, its syndrome. At the end the records are written to the file by semihosting.
+// the registers and, if an exception was taken, its syndrome.
 
 #define RECORD 800
 #define NZCV 248	// behind X0-X30
@@ -72,6 +73,19 @@ begin:
 	msr	vbar_el1, x0
 	mov	x0, #3 << 20
 	msr	cpacr_el1, x0
+	ldr	x0, =0x40090000	// table of level 1: one block
+	ldr	x1, =0x40000705	// Normal (attribute 1), inner shareable, accessed
+	str	x1, [x0, #8]
+	msr	ttbr0_el1, x0
+	mov	x0, #0xff00	// attribute 1: write-back
+	msr	mair_el1, x0
+	ldr	x0, =0x100803519	// 39 bits of address in 4 KiB granules, TTBR1 off, 36 bits of physical address
+	msr	tcr_el1, x0
+	isb
+	mrs	x0, sctlr_el1
+	orr	x0, x0, #1
+	bic	x0, x0, #2	// unaligned accesses are allowed
+	msr	sctlr_el1, x0
 	isb
 	ldr	x0, =0x44000000
 	ldr	x1, [x0]
@@ -106,8 +120,7 @@ finish:			// Semihosting: SYS_OPEN 1, SYS_WRITE 5, SYS_CLOSE 2
 	mov	x1, x19
 	hlt	#0xf000
 	ldr	x1, =0x44001000
-	mov	x2, sp
-	sub	x2, x2, x1
+	ldr	x2, [x20, #16]
 	stp	x0, x1, [x19]
 	str	x2, [x19, #16]
 	mov	w0, #5
