@@ -10,12 +10,12 @@ import (
 var optee = UUID{0x48, 0x61, 0x78, 0xe0, 0xe7, 0xf8, 0x11, 0xe3, 0xbc, 0x5e, 0x00, 0x02, 0xa5, 0xd5, 0xc5, 0x1b}
 
 // call wraps a Parse function and the Registers method of its result.
-type call func(r *Registers) (parsed any, err error, again Registers)
+type call func(r *Registers) (parsed any, again Registers, err error)
 
 func wrap[T interface{ Registers() Registers }](parse func(*Registers) (T, error)) call {
-	return func(r *Registers) (any, error, Registers) {
+	return func(r *Registers) (any, Registers, error) {
 		c, err := parse(r)
-		return c, err, c.Registers()
+		return c, c.Registers(), err
 	}
 }
 
@@ -23,9 +23,9 @@ func wrapPtr[T any, P interface {
 	*T
 	Registers() Registers
 }](parse func(*Registers) (T, error)) call {
-	return func(r *Registers) (any, error, Registers) {
+	return func(r *Registers) (any, Registers, error) {
 		c, err := parse(r)
-		return c, err, P(&c).Registers()
+		return c, P(&c).Registers(), err
 	}
 }
 
@@ -141,7 +141,7 @@ func TestRegisterLayouts(t *testing.T) {
 		{Registers{0xC400008F, 0x8001, 0x15}, callResources,
 			NSResInfoGet{Target: 0x8001, TargetValid: true, Type: 1, Continue: true}},
 	} {
-		got, err, again := c.call(&c.regs)
+		got, again, err := c.call(&c.regs)
 		if err != nil {
 			t.Errorf("%x: %v", c.regs, err)
 			continue
@@ -178,11 +178,11 @@ func TestHighHalvesOfSMC32AreIgnored(t *testing.T) {
 		for i := range 8 {
 			dirty[i] |= g
 		}
-		want, err, _ := c.call(&c.clean)
+		want, _, err := c.call(&c.clean)
 		if err != nil {
 			t.Fatalf("%x: %v", c.clean, err)
 		}
-		got, err, again := c.call(&dirty)
+		got, again, err := c.call(&dirty)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%x: got %+v, %v; want %+v", dirty, got, err, want)
 		}
@@ -257,9 +257,8 @@ func TestCallsRefused(t *testing.T) {
 		{Registers{0xC4000061, 0, 6<<7 | 0xFFF<<12}, callInfo, "list sizes", RuleCountTooLarge, i},
 		{Registers{0xC4000061, 0, 1<<7 | 2}, callInfo, "w2[6:1]", RuleMustBeZero, i},
 	} {
-		got, err, _ := c.call(&c.regs)
+		_, _, err := c.call(&c.regs)
 		checkFieldError(t, c.regs, err, c.field, c.rule, c.code)
-		_ = got
 	}
 }
 
@@ -282,7 +281,7 @@ func checkFieldError(t *testing.T, what any, err error, field string, rule Rule,
 func TestWrongFunction(t *testing.T) {
 	for i, c := range everyCall {
 		r := Registers{0: uint64(IDGet32)}
-		if _, err, _ := c(&r); !errors.Is(err, NotSupported) {
+		if _, _, err := c(&r); !errors.Is(err, NotSupported) {
 			t.Errorf("parser %d takes FFA_ID_GET: %v", i, err)
 		}
 	}
@@ -415,11 +414,11 @@ func FuzzRegisters(f *testing.F) {
 			r[i] = rest * uint64(i)
 		}
 		for i, c := range everyCall {
-			got, err, again := c(&r)
+			got, again, err := c(&r)
 			if err != nil {
 				continue
 			}
-			got2, err, again2 := c(&again)
+			got2, again2, err := c(&again)
 			if err != nil || !reflect.DeepEqual(got, got2) || again != again2 {
 				t.Errorf("parser %d of %x: %+v becomes %+v, %v", i, r, got, got2, err)
 			}
