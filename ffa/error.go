@@ -56,7 +56,7 @@ const (
 	RuleSumMismatch     Rule = "is not the sum of the constituents"
 	RuleZeroPages       Rule = "has no pages"
 	RuleWraps           Rule = "address range wraps"
-	RuleOverlap         Rule = "overlaps another constituent"
+	RuleOverlap         Rule = "overlaps another range"
 	RuleRepeated        Rule = "repeated"
 	RuleIsSender        Rule = "receiver is the sender"
 	RuleDiffers         Rule = "differs between descriptors"
