@@ -1,0 +1,189 @@
+package cpu
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"gatehouse/platform/a64"
+	"gatehouse/platform/bus"
+	"gatehouse/platform/internal/insttest"
+	"gatehouse/platform/internal/qemutest"
+	"gatehouse/platform/vtime"
+)
+
+// insttestEnv serves what the guest of package insttest asks for: semihosting's SYS_WRITE, and SYSTEM_OFF.
+type insttestEnv struct {
+	bus     *bus.Bus
+	written []byte
+	off     bool
+}
+
+func (e *insttestEnv) SecureMonitorCall(c *CPU, _ bool) bool {
+	e.off = true
+	c.PowerOff()
+	return true
+}
+
+func (e *insttestEnv) Semihost(c *CPU) bool {
+	var block [24]byte
+	e.bus.Read(c.X[1], block[:], bus.Attr{})
+	if uint32(c.X[0]) == 5 {
+		e.written = make([]byte, binary.LittleEndian.Uint64(block[16:]))
+		e.bus.Read(binary.LittleEndian.Uint64(block[8:]), e.written, bus.Attr{})
+	}
+	c.X[0] = 0
+	return true
+}
+
+func (e *insttestEnv) Undefined(*CPU, uint32) {}
+func (e *insttestEnv) SendEvent()             {}
+
+// runRecords is insttest.Run on this package's CPU.
+func runRecords(t *testing.T, words []uint32, before []insttest.Record, memory []byte) ([]insttest.Record, []byte) {
+	t.Helper()
+	file, images := insttest.Program(t, "result", words, before, memory)
+	const base, size = 0x40000000, 128 << 20
+	ram, err := bus.NewRAM(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ram.Close()
+	b := &bus.Bus{}
+	if err := b.Map(bus.Region{Name: "ram", Base: base, Size: size, RAM: ram}); err != nil {
+		t.Fatal(err)
+	}
+	program, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	text, err := program.Section(".text").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	images[program.Section(".text").Addr] = text
+	for address, content := range images {
+		b.Write(address, content, bus.Attr{})
+	}
+	model, err := ModelByName("max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := &insttestEnv{bus: b}
+	var clock vtime.Clock
+	c := New(Config{Model: model, Bus: b, Code: NewCode(b, a64.AllFeatures), Clock: &clock, Env: env, HVCIsCall: true})
+	c.Reset(program.Entry, 0, 1)
+	for range 1000 {
+		if env.off {
+			break
+		}
+		if clock.Begin(1_000_000) == 0 {
+			clock.Expire()
+			continue
+		}
+		c.Run()
+	}
+	if !env.off {
+		t.Fatalf("the guest did not end: PC %#x, ESR %#x, FAR %#x, ELR %#x", c.PC, c.sys.esr[1], c.sys.far[1], c.elr[1])
+	}
+	records := make([]insttest.Record, len(words))
+	n, err := binary.Decode(env.written, binary.LittleEndian, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range records {
+		records[i].Code = 0
+	}
+	return records, env.written[n:]
+}
+
+// vectorAccesses are the groups of loads and stores of V registers in DDI 0487, C4.1.94: bits under the mask are fixed.
+var vectorAccesses = []struct {
+	name       string
+	mask, bits uint32
+}{
+	{"multiple structures", 0xbf200000, 0x0c000000},
+	{"single structures", 0xbf000000, 0x0d000000},
+	{"pair", 0x3e000000, 0x2c000000},
+	{"literal", 0x3f000000, 0x1c000000},
+	{"unsigned offset", 0x3f000000, 0x3d000000},
+	{"signed offset and writeback", 0x3f200000, 0x3c000000},
+	{"register offset", 0x3f200c00, 0x3c200800},
+}
+
+// TestVectorAccessesQEMU compares the loads and stores of V registers, with their use of memory, with QEMU.
+func TestVectorAccessesQEMU(t *testing.T) {
+	qemutest.Require(t, "qemu-system-aarch64", "aarch64-linux-gnu-gcc")
+	const count, window = 2500, 256 // window is the memory of each instruction, in bytes
+	for i, g := range vectorAccesses {
+		t.Run(g.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(7, uint64(i)))
+			memory := make([]byte, count*window)
+			for i := range memory {
+				memory[i] = byte(rng.Uint32())
+			}
+			var words []uint32
+			var before []insttest.Record
+			for len(words) < count {
+				w := rng.Uint32()&^g.mask | g.bits
+				in := a64.Decode(w, a64.AllFeatures)
+				if in.Op < a64.FirstSIMDMem || in.Rn == a64.SP {
+					continue // the stack pointer is the guest's own
+				}
+				var r insttest.Record
+				for i := range r.X {
+					r.X[i] = rng.Uint64()
+				}
+				for i := range r.V {
+					r.V[i] = [2]uint64{rng.Uint64(), rng.Uint64()}
+				}
+				if in.Op != a64.VLDRLit && !aim(&r, &in, insttest.MemoryBase(count)+uint64(len(words)*window)+rng.Uint64N(window-64)) {
+					continue
+				}
+				words, before = append(words, w), append(before, r)
+			}
+			want, wantMemory := insttest.Run(t, words, before, memory)
+			got, gotMemory := runRecords(t, words, before, memory)
+			failures := 0
+			for i, w := range words {
+				mine, qemu := gotMemory[i*window:][:window], wantMemory[i*window:][:window]
+				if got[i] == want[i] && bytes.Equal(mine, qemu) {
+					continue
+				}
+				if failures++; failures > 5 {
+					continue
+				}
+				t.Errorf("%08x %s: %+v", w, a64.SIMDName(a64.Decode(w, a64.AllFeatures).Op), a64.Decode(w, a64.AllFeatures))
+				if got[i] != want[i] {
+					t.Errorf("state is\n%+v, want\n%+v", got[i], want[i])
+				}
+				if !bytes.Equal(mine, qemu) {
+					t.Errorf("memory is\n%x, want\n%x", mine, qemu)
+				}
+			}
+			t.Logf("%d of %d differ", failures, count)
+		})
+	}
+}
+
+// aim sets the base register so that the access begins at va. It is not possible when base and index are the same register.
+func aim(r *insttest.Record, in *a64.Inst, va uint64) bool {
+	switch in.Op {
+	case a64.VLDRReg, a64.VSTRReg:
+		if in.Rm == in.Rn {
+			return false
+		}
+		if in.Rm != a64.ZR {
+			va -= vectorIndex(r.X[in.Rm], in.Opt)
+		}
+	case a64.VLDRPost, a64.VSTRPost, a64.VLDPPost, a64.VSTPPost:
+	case a64.VLDR, a64.VLDUR, a64.VLDRPre, a64.VSTR, a64.VSTUR, a64.VSTRPre,
+		a64.VLDP, a64.VLDNP, a64.VLDPPre, a64.VSTP, a64.VSTNP, a64.VSTPPre:
+		va -= in.Imm
+	}
+	r.X[in.Rn] = va
+	return true
+}
