@@ -1,3 +1,5 @@
 module gatehouse
 
 go 1.26
+
+require golang.org/x/arch v0.32.0

@@ -769,7 +769,7 @@ var simdNames = [EndSIMD - FirstSIMD]string{
 	VBSL - FirstSIMD:        "bsl",
 	VBIT - FirstSIMD:        "bit",
 	VBIF - FirstSIMD:        "bif",
-	VNOT - FirstSIMD:        "mvn",
+	VNOT - FirstSIMD:        "not",
 	VRBIT - FirstSIMD:       "rbit",
 	VCNT - FirstSIMD:        "cnt",
 	VCLZ - FirstSIMD:        "clz",
