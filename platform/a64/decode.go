@@ -23,7 +23,7 @@ const (
 )
 
 // AllFeatures is everything that this package decodes.
-const AllFeatures = SSBS<<1 - 1
+const AllFeatures = SSBS<<1 - 1 | AllSIMDFeatures
 
 // Decode decodes one instruction word. What is not allocated, or needs a feature that f lacks, becomes UDF with the word in Imm.
 func Decode(w uint32, f Features) Inst {
@@ -44,6 +44,7 @@ func Decode(w uint32, f Features) Inst {
 		in, ok = decodeReg(w, f)
 	case 0b0111, 0b1111:
 		in, ok = decodeSIMD(w)
+		ok = ok && simdFeatures(&in)&^f == 0
 	}
 	if !ok {
 		return Inst{Op: UDF, Imm: uint64(w)}

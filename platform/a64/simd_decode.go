@@ -566,7 +566,7 @@ func simdImmediate(w uint32, in Inst) (Inst, bool) {
 	imm8 := uint64(w>>16&7<<5 | w>>5&31)
 	in.Rn, in.Rm, in.Opt = 0, 0, vectorBytes(w)
 	if w>>11&1 != 0 {
-		in.Op, in.Imm = VFMOVI, laneOnes[1]*ExpandFP(imm8, 1)
+		in.Op, in.Size, in.Imm = VFMOVI, 1, laneOnes[1]*ExpandFP(imm8, 1)
 		return in, op == 0 && cmode == 15
 	}
 	switch {
@@ -586,10 +586,10 @@ func simdImmediate(w uint32, in Inst) (Inst, bool) {
 		in.Op = VMOVI
 		return in, true
 	case op == 0:
-		in.Op, in.Imm = VFMOVI, laneOnes[2]*ExpandFP(imm8, 2)
+		in.Op, in.Size, in.Imm = VFMOVI, 2, laneOnes[2]*ExpandFP(imm8, 2)
 		return in, true
 	default:
-		in.Op, in.Imm = VFMOVI, ExpandFP(imm8, 3)
+		in.Op, in.Size, in.Imm = VFMOVI, 3, ExpandFP(imm8, 3)
 		return in, in.Opt == 16
 	}
 	switch {

@@ -19,15 +19,18 @@ type Model struct {
 // dczBlock is DCZID_EL0.BS: DC ZVA clears 2^4 words, 64 bytes.
 const dczBlock = 4
 
+// cortexFeatures is what both Cortex-A57 and Cortex-A72 have, with their cryptographic extension.
+const cortexFeatures = a64.CRC | a64.AES | a64.PMULL | a64.SHA1 | a64.SHA256
+
 var models = []Model{
 	{
 		// What this program implements, under the MIDR that QEMU's max has: implementer 0, architecture field 0xf.
 		Name: "max", MIDR: 0x000f0510, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 48,
 		Features: a64.CRC | a64.LSE | a64.RDM | a64.LRCPC | a64.LRCPC2 | a64.FlagM | a64.FlagM2 | a64.PAN | a64.UAO | a64.SB |
-			a64.DPB | a64.SSBS,
+			a64.DPB | a64.SSBS | a64.AllSIMDFeatures,
 	},
-	{Name: "cortex-a57", MIDR: 0x411fd070, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: a64.CRC},
-	{Name: "cortex-a72", MIDR: 0x410fd083, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: a64.CRC},
+	{Name: "cortex-a57", MIDR: 0x411fd070, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
+	{Name: "cortex-a72", MIDR: 0x410fd083, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
 }
 
 // ModelByName finds a model.
@@ -62,7 +65,8 @@ func (c *CPU) idRegister(key uint16) uint64 {
 		if c.cfg.EL3 {
 			v |= 1 << 12
 		}
-		// FP and AdvSIMD are 0: implemented, without half-precision arithmetic.
+		// FP and AdvSIMD: 0 is without half-precision arithmetic.
+		v |= has(a64.FP16, 16, 1) | has(a64.FP16, 20, 1)
 		if c.cfg.GIC != nil {
 			v |= 1 << 24 // GIC system registers
 		}
@@ -74,10 +78,13 @@ func (c *CPU) idRegister(key uint16) uint64 {
 		// Debug architecture Armv8, PMUv3 without event counters, 6 breakpoints, 4 watchpoints, 2 context-aware.
 		return 6 | 1<<8 | 5<<12 | 3<<20 | 1<<28
 	case sysIDAA64ISAR0EL1:
-		return has(a64.CRC, 16, 1) | has(a64.LSE, 20, 2) | has(a64.RDM, 28, 1) |
+		return has(a64.AES, 4, 1) + has(a64.PMULL, 4, 1) | has(a64.SHA1, 8, 1) | has(a64.SHA256, 12, 1) + has(a64.SHA512, 12, 1) |
+			has(a64.CRC, 16, 1) | has(a64.LSE, 20, 2) | has(a64.RDM, 28, 1) | has(a64.SHA3, 32, 1) | has(a64.SM3, 36, 1) |
+			has(a64.SM4, 40, 1) | has(a64.DotProd, 44, 1) | has(a64.FHM, 48, 1) |
 			has(a64.FlagM, 52, 1) + has(a64.FlagM2, 52, 1)
 	case sysIDAA64ISAR1EL1:
-		return has(a64.DPB, 0, 2) | has(a64.LRCPC, 20, 1) + has(a64.LRCPC2, 20, 1) | has(a64.SB, 36, 1)
+		return has(a64.DPB, 0, 2) | has(a64.JSCVT, 12, 1) | has(a64.FCMA, 16, 1) | has(a64.LRCPC, 20, 1) + has(a64.LRCPC2, 20, 1) |
+			has(a64.FRINTTS, 32, 1) | has(a64.SB, 36, 1)
 	case sysIDAA64MMFR0EL1:
 		// 16-bit ASIDs, no mixed endianness, Secure memory, granules of 4, 16 and 64 KiB.
 		v := uint64(2<<4 | 1<<20)

@@ -145,7 +145,7 @@ func TestVectorAccessesQEMU(t *testing.T) {
 				}
 				words, before = append(words, w), append(before, r)
 			}
-			want, wantMemory := insttest.Run(t, words, before, memory)
+			want, wantMemory := insttest.Run(t, "max", words, before, memory)
 			got, gotMemory := runRecords(t, words, before, memory)
 			failures := 0
 			for i, w := range words {

@@ -212,8 +212,42 @@ func TestQEMU(t *testing.T) {
 			if count[1] < 2000 {
 				t.Fatalf("only %d words that are allocated", count[1])
 			}
-			qemu, _ := insttest.Run(t, words, before, nil)
+			qemu, _ := insttest.Run(t, "max", words, before, nil)
 			compare(t, words, before, qemu)
+		})
+	}
+}
+
+// TestFeatures compares what is allocated with processors that have some of the extensions.
+func TestFeatures(t *testing.T) {
+	const crypto = a64.AES | a64.PMULL | a64.SHA1 | a64.SHA256
+	for _, p := range []struct {
+		cpu      string
+		features a64.Features
+	}{
+		{"cortex-a57", crypto},
+		{"cortex-a76", crypto | a64.RDM | a64.FP16 | a64.DotProd},
+		{"a64fx", crypto | a64.RDM | a64.FP16 | a64.FCMA},
+	} {
+		t.Run(p.cpu, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(*seed, 100))
+			var words []uint32
+			for len(words) < 30_000 {
+				g := groups[len(words)%len(groups)]
+				w := rng.Uint32()&^g.mask | g.bits
+				if in := a64.Decode(w, a64.AllFeatures); in.Op == a64.UDF && (lenient(w) || stopsQEMU(w)) || beyond(w) {
+					continue
+				}
+				words = append(words, w)
+			}
+			qemu, _ := insttest.Run(t, p.cpu, words, make([]record, len(words)), nil)
+			for i, w := range words {
+				in := a64.Decode(w, p.features)
+				if allocated := in.Op != a64.UDF; allocated != (qemu[i].ESR == 0) {
+					in = a64.Decode(w, a64.AllFeatures)
+					t.Errorf("%08x %s: allocated %v, on QEMU ESR %#x", w, a64.SIMDName(in.Op), allocated, qemu[i].ESR)
+				}
+			}
 		})
 	}
 }

@@ -98,13 +98,13 @@ func Result(t testing.TB, file string, n int) (records []Record, memory []byte) 
 	return records, out[used:]
 }
 
-// Run executes each word on its record, one after the other, at EL1 of QEMU's -cpu max, with all memory mapped as Normal.
-func Run(t testing.TB, words []uint32, before []Record, memory []byte) ([]Record, []byte) {
+// Run executes each word on its record, one after the other, at EL1 of a CPU that QEMU knows, with all memory mapped as Normal.
+func Run(t testing.TB, cpu string, words []uint32, before []Record, memory []byte) ([]Record, []byte) {
 	t.Helper()
 	dir := t.TempDir()
 	result := filepath.Join(dir, "result")
 	elf, images := Program(t, result, words, before, memory)
-	args := []string{"-M", "virt", "-cpu", "max", "-m", "512", "-semihosting-config", "enable=on,target=native", "-kernel", elf}
+	args := []string{"-M", "virt", "-cpu", cpu, "-m", "512", "-semihosting-config", "enable=on,target=native", "-kernel", elf}
 	for address, content := range images {
 		name := filepath.Join(dir, fmt.Sprintf("%x", address))
 		if err := os.WriteFile(name, content, 0o600); err != nil {
