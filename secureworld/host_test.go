@@ -9,10 +9,10 @@ import (
 	"gatehouse/platform/vtime"
 )
 
-const (
-	ramBase = 0x4000_0000
-	ramSize = 64 << 20
-)
+const ramBase = 0x4000_0000
+
+// ramSize is the memory of most tests.
+const ramSize = 64 << 20
 
 // started is one StartCPU that a host was asked for.
 type started struct {
@@ -34,15 +34,14 @@ type fakeHost struct {
 	reboots int
 }
 
-func newHost(t testing.TB) *fakeHost {
+func newHost(t testing.TB, size uint64) *fakeHost {
 	t.Helper()
-	ram, err := bus.NewRAM(ramSize)
+	ram, err := bus.NewRAM(size)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(ram.Close)
-	h := &fakeHost{ram: ram, state: []firmware.CPUState{firmware.CPUOn, firmware.CPUOff, firmware.CPUOff, firmware.CPUOff}}
-	return h
+	return &fakeHost{ram: ram, state: []firmware.CPUState{firmware.CPUOn, firmware.CPUOff, firmware.CPUOff, firmware.CPUOff}}
 }
 
 func (h *fakeHost) NumCPUs() int                       { return len(h.state) }
@@ -52,11 +51,12 @@ func (h *fakeHost) StopCPU(cpu int)                    { h.stopped = append(h.st
 func (h *fakeHost) PowerOff()                          { h.off++ }
 func (h *fakeHost) Reboot()                            { h.reboots++ }
 func (h *fakeHost) Port(a bus.Attr) *bus.Port          { return bus.NewPort(&h.bus, a) }
-func (h *fakeHost) RAM() (base, size uint64)           { return ramBase, ramSize }
+func (h *fakeHost) RAM() (base, size uint64)           { return ramBase, h.ram.Size() }
 func (h *fakeHost) Clock() *vtime.Clock                { return &h.clock }
 func (h *fakeHost) Events() *event.Stream              { return &h.events }
 func (h *fakeHost) RaiseSGI(cpu int, intid uint32)     {}
 func (h *fakeHost) SetSPI(intid uint32, level bool)    {}
+
 func (h *fakeHost) StartCPU(cpu int, entry, context uint64, el int) {
 	h.state[cpu] = firmware.CPUOnPending
 	h.started = append(h.started, started{cpu, entry, context, el})

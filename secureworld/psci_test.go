@@ -9,7 +9,7 @@ import (
 // psciWorld is a world that serves PSCI and SMCCC only.
 func psciWorld(t *testing.T) (*World, *fakeHost) {
 	t.Helper()
-	h := newHost(t)
+	h := newHost(t, ramSize)
 	w := New(with(func(c *Config) { c.ABI, c.Seed = 0, 1 }))
 	if err := w.Reset(h); err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func regions(extents []extent) []region {
 		if i > 0 && extents[i-1].joins(e) {
 			out[len(out)-1].Size += e.Size
 		} else {
-			out = append(out, region{e.Range, e.access})
+			out = append(out, region(e))
 		}
 	}
 	return out

@@ -305,3 +305,10 @@ func (s *Space) scrub(ranges []Range) error {
 
 // Pages is the number of pages of the normal world's memory.
 func (s *Space) Pages() uint64 { return s.cfg.Normal.Size / PageSize }
+
+// Walk calls f for each run of pages in one state, in the order of addresses.
+func (s *Space) Walk(f func(Range, Page)) {
+	for i, x := range s.pages.spans {
+		f(Range{x.base, s.pages.end(i) - x.base}, x.page)
+	}
+}

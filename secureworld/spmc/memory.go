@@ -37,16 +37,21 @@ func (s *SPMC) lookup(h ffa.Handle) *transaction {
 	return nil
 }
 
-// allocate takes a slot and gives it a handle that was never used before: a running number over the slot's.
-func (s *SPMC) allocate() (*transaction, error) {
+// vacant gives the number of a free slot.
+func (s *SPMC) vacant() (int, error) {
 	for i := range s.slots {
-		if t := &s.slots[i]; t.handle == 0 {
-			s.sequence++
-			t.handle = ffa.Handle(s.sequence<<16 | uint64(i))
-			return t, nil
+		if s.slots[i].handle == 0 {
+			return i, nil
 		}
 	}
-	return nil, ffa.NoMemory
+	return 0, ffa.NoMemory
+}
+
+// name gives a free slot a handle that was never used before: a running number over the slot's.
+func (s *SPMC) name(slot int) *transaction {
+	s.sequence++
+	s.slots[slot].handle = ffa.Handle(s.sequence<<16 | uint64(slot))
+	return &s.slots[slot]
 }
 
 func (s *SPMC) release(t *transaction) {
@@ -79,13 +84,15 @@ func (s *SPMC) send(r *ffa.Registers) (ffa.Registers, error) {
 	if err := s.judge(s.asm.Data, kind); err != nil {
 		return ffa.Registers{}, err
 	}
-	t, err := s.allocate()
+	slot, err := s.vacant()
 	if err != nil {
 		return ffa.Registers{}, err
 	}
-	// The slot counts as pending until it has an object, or is released.
-	s.pending++
-	return s.complete(t, kind)
+	object, err := s.take(kind)
+	if err != nil {
+		return ffa.Registers{}, err
+	}
+	return s.complete(s.name(slot), kind, object), nil
 }
 
 // begin keeps the first fragment and asks for the next one.
@@ -99,10 +106,11 @@ func (s *SPMC) begin(kind ffa.TransactionKind) (ffa.Registers, error) {
 		}
 		s.release(oldest)
 	}
-	t, err := s.allocate()
+	slot, err := s.vacant()
 	if err != nil {
 		return ffa.Registers{}, err
 	}
+	t := s.name(slot)
 	s.pending++
 	t.kind = kind
 	t.asm, s.asm = s.asm, t.asm
@@ -130,11 +138,17 @@ func (s *SPMC) sendFragment(r *ffa.Registers) (ffa.Registers, error) {
 	if !t.asm.Complete() {
 		return ffa.MemFragRX{Handle: t.handle, Offset: t.asm.Offset(), Sender: ffa.NonSecurePhysical}.Registers(), nil
 	}
-	if err := s.judge(t.asm.Data, t.kind); err != nil {
+	err = s.judge(t.asm.Data, t.kind)
+	var object *memory.Object
+	if err == nil {
+		object, err = s.take(t.kind)
+	}
+	if err != nil {
 		s.release(t)
 		return ffa.Registers{}, err
 	}
-	return s.complete(t, t.kind)
+	s.pending--
+	return s.complete(t, t.kind, object), nil
 }
 
 // judge parses a complete descriptor, a private copy, into s.descriptor and s.ranges and checks what does not depend on the
@@ -172,16 +186,9 @@ func (s *SPMC) judge(b []byte, kind ffa.TransactionKind) error {
 	return nil
 }
 
-// complete makes the transaction in s.descriptor happen. The firewall is switched here, as the last thing that can fail; on
-// an error the slot is free again and nothing has changed.
-func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind) (ffa.Registers, error) {
+// complete keeps the transaction in s.descriptor, whose memory has become object.
+func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind, object *memory.Object) ffa.Registers {
 	d := &s.descriptor
-	object, err := s.take(d, kind)
-	if err != nil {
-		s.release(t)
-		return ffa.Registers{}, err
-	}
-	s.pending--
 	t.kind, t.object, t.sender, t.tag = kind, object, d.Sender, d.Tag
 	t.asm = ffa.Assembler{}
 	t.borrowers = t.borrowers[:0]
@@ -192,11 +199,13 @@ func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind) (ffa.Registers
 		d.Handle = t.handle
 		s.log.Emit(event.FFA, "spmc", "TRANSACTION", trace.Call([]event.Field{event.Str("kind", kind.String())}, d.Fields())...)
 	}
-	return ffa.HandleReply(t.handle), nil
+	return ffa.HandleReply(t.handle)
 }
 
-// take asks the receivers and changes the state of the pages.
-func (s *SPMC) take(d *ffa.MemoryTransaction, kind ffa.TransactionKind) (*memory.Object, error) {
+// take asks the receivers of the transaction in s.descriptor and changes the state of its pages. The firewall is switched here,
+// as the last thing that can fail; on an error nothing has changed.
+func (s *SPMC) take(kind ffa.TransactionKind) (*memory.Object, error) {
+	d := &s.descriptor
 	access := memory.Access{Read: 0xFFFF, Write: 0xFFFF}
 	for _, e := range d.Receivers {
 		o := Offer{Kind: kind, Sender: d.Sender, Tag: d.Tag, Permissions: e.Permissions, Ranges: s.ranges}

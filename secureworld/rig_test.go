@@ -1,0 +1,382 @@
+package secureworld
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"reflect"
+	"slices"
+	"testing"
+
+	"gatehouse/devices/tzc400"
+	"gatehouse/ffa"
+	"gatehouse/platform/bus"
+	"gatehouse/platform/firmware"
+	"gatehouse/secureworld/memory"
+	"gatehouse/smc"
+	"gatehouse/smc/optee"
+)
+
+const (
+	page    = memory.PageSize
+	tzcBase = 0x0B00_0000
+	opteeID = 0x8001
+
+	// Where the tests' normal world keeps its things.
+	txAddr  = ramBase + 0x1_0000
+	rxAddr  = ramBase + 0x1_1000
+	argAddr = ramBase + 0x2_0000
+	bufAddr = ramBase + 0x10_0000
+	lstAddr = ramBase + 0x20_0000
+)
+
+// rig is a secure world before a TZC-400 and memory, with a normal world that the test plays.
+type rig struct {
+	testing.TB
+	h   *fakeHost
+	w   *World
+	tzc *tzc400.TZC400
+	ap  *bus.Port // a processor in the normal world
+	s   *bus.Port // a secure master
+
+	shm uint64 // handle of the argument page, once it is shared
+}
+
+func newRig(t testing.TB, change ...func(*Config)) *rig {
+	t.Helper()
+	return newRigSize(t, ramSize, change...)
+}
+
+func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{TB: t, h: newHost(t, size)}
+	r.tzc = tzc400.New("tzc400", &r.h.events, &r.h.clock)
+	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: r.tzc.Unit(0)}))
+	must(t, r.h.bus.Map(bus.Region{Name: "tzc400", Base: tzcBase, Size: page, Dev: r.tzc, SecureOnly: true}))
+	r.ap = r.h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP})
+	r.s = r.h.Port(bus.Attr{Secure: true, Privileged: true})
+	cfg := DefaultConfig()
+	for _, f := range change {
+		f(&cfg)
+	}
+	r.w = New(cfg)
+	must(t, r.w.Reset(r.h))
+	return r
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// call makes an SMC. Registers up to x7 that are not given are zero; x8 to x17 have values that no call returns.
+func (r *rig) call(args ...uint64) firmware.Registers {
+	r.Helper()
+	regs := pattern()
+	for i := range 8 {
+		regs[i] = 0
+	}
+	copy(regs[:], args)
+	r.w.SMC(firmware.Call{EL: 1}, &regs)
+	return regs
+}
+
+// want makes an FF-A call and compares all registers of the reply: those given, zeros up to x7, and the rest untouched.
+func (r *rig) want(what string, args, want []uint64) {
+	r.Helper()
+	got := r.call(args...)
+	exp := pattern()
+	for i := range 8 {
+		exp[i] = 0
+	}
+	copy(exp[8:], args[min(8, len(args)):])
+	copy(exp[:], want)
+	if got != exp {
+		r.Errorf("%s: %x gives\n%x, want\n%x", what, args, got, exp)
+	}
+}
+
+// Replies of FF-A.
+const (
+	ffaError   = 0x8400_0060
+	ffaSuccess = 0x8400_0061
+	fragRX     = 0x8400_007A
+
+	notSupported = 0xFFFF_FFFF
+	invalid      = 0xFFFF_FFFE
+	noMemory     = 0xFFFF_FFFD
+	busy         = 0xFFFF_FFFC
+	denied       = 0xFFFF_FFFA
+	retry        = 0xFFFF_FFF9
+)
+
+// refused makes an FF-A call that must be answered with an error code and change nothing anywhere.
+func (r *rig) refused(what string, code uint64, args ...uint64) {
+	r.Helper()
+	before := r.state()
+	r.want(what, args, []uint64{ffaError, 0, code})
+	if after := r.state(); after != before {
+		r.Errorf("%s is refused but changes the state", what)
+	}
+}
+
+// negotiate agrees on a version and maps the buffers, as a client begins.
+func (r *rig) negotiate(v uint64) *rig {
+	r.Helper()
+	if got := r.call(0x8400_0063, v); got[0] != 0x1_0002 {
+		r.Fatalf("FFA_VERSION(%#x) = %#x", v, got[0])
+	}
+	r.want("RXTX_MAP", []uint64{0xC400_0066, txAddr, rxAddr, 1}, []uint64{ffaSuccess})
+	return r
+}
+
+func (r *rig) write(addr uint64, b []byte) {
+	r.Helper()
+	if resp := r.ap.Write(addr, b); resp != bus.OKAY {
+		r.Fatalf("write at %#x: %v", addr, resp)
+	}
+}
+
+func (r *rig) read(addr uint64, n int) []byte {
+	r.Helper()
+	b := make([]byte, n)
+	if resp := r.ap.Read(addr, b); resp != bus.OKAY {
+		r.Fatalf("read at %#x: %v", addr, resp)
+	}
+	return b
+}
+
+// transaction is a descriptor as Linux 7.2 writes it, for the given ranges of pages.
+func transaction(kind ffa.TransactionKind, tag uint64, pages ...ffa.Constituent) *ffa.MemoryTransaction {
+	t := &ffa.MemoryTransaction{Tag: tag, EMADSize: 32, Constituents: pages,
+		Receivers: []ffa.EMAD{{Receiver: opteeID, Permissions: ffa.DataRW}}}
+	if kind == ffa.Share {
+		t.Attributes = 0x2F
+	}
+	return t
+}
+
+// sendCall is the FID of a memory send.
+func sendCall(kind ffa.TransactionKind) uint64 {
+	return map[ffa.TransactionKind]uint64{ffa.Share: 0xC400_0073, ffa.Lend: 0xC400_0072, ffa.Donate: 0xC400_0071}[kind]
+}
+
+// send puts a whole descriptor into TX and sends it.
+func (r *rig) send(kind ffa.TransactionKind, v ffa.Version, t *ffa.MemoryTransaction) firmware.Registers {
+	r.Helper()
+	b := t.AppendTo(nil, v)
+	r.write(txAddr, b)
+	return r.call(sendCall(kind), uint64(len(b)), uint64(len(b)))
+}
+
+// sent is send that must succeed; it gives the handle.
+func (r *rig) sent(kind ffa.TransactionKind, v ffa.Version, t *ffa.MemoryTransaction) uint64 {
+	r.Helper()
+	got := r.send(kind, v, t)
+	if got[0] != ffaSuccess {
+		r.Fatalf("%v of %v: %x, want FFA_SUCCESS", kind, t.Constituents, got[:4])
+	}
+	return got[2] | got[3]<<32
+}
+
+func (r *rig) share(addr uint64, pages uint32) uint64 {
+	r.Helper()
+	return r.sent(ffa.Share, ffa.Version1_2, transaction(ffa.Share, 0, ffa.Constituent{Address: addr, Pages: pages}))
+}
+
+func (r *rig) lend(addr uint64, pages uint32, use uint64) uint64 {
+	r.Helper()
+	return r.sent(ffa.Lend, ffa.Version1_2, transaction(ffa.Lend, use, ffa.Constituent{Address: addr, Pages: pages}))
+}
+
+func reclaimCall(handle uint64) []uint64 {
+	return []uint64{0x8400_0077, handle & 0xFFFF_FFFF, handle >> 32, 0}
+}
+
+func (r *rig) reclaim(handle uint64) {
+	r.Helper()
+	r.want("RECLAIM", reclaimCall(handle), []uint64{ffaSuccess})
+}
+
+// service makes a direct request to OP-TEE and gives w3 to w7 of the response.
+func (r *rig) service(payload ...uint64) [5]uint64 {
+	r.Helper()
+	got := r.call(append([]uint64{0x8400_006F, opteeID, 0}, payload...)...)
+	if got[0] != 0x8400_0070 || got[1] != opteeID<<16 || got[2] != 0 {
+		r.Fatalf("direct request %x: %x", payload, got[:8])
+	}
+	return [5]uint64(got[3:])
+}
+
+// message puts an argument at offset off of the shared argument page and calls OP-TEE over FF-A. It gives the argument as it
+// stands afterwards.
+func (r *rig) message(off uint64, a optee.Arg) optee.Arg {
+	r.Helper()
+	if r.shm == 0 {
+		r.shm = r.share(argAddr, 1)
+	}
+	r.write(argAddr+off, a.AppendTo(nil))
+	if got := r.service(0x8000_0000, r.shm&0xFFFF_FFFF, r.shm>>32, off, 0); got != [5]uint64{} {
+		r.Fatalf("WITH_ARG of %v: %x, want done", a.Cmd, got)
+	}
+	return r.argAt(argAddr + off)
+}
+
+func (r *rig) argAt(addr uint64) optee.Arg {
+	r.Helper()
+	b := r.read(addr, optee.ArgHeaderSize)
+	n, err := optee.ParseParamCount(b)
+	must(r, err)
+	a, err := optee.ParseArg(r.read(addr, int(optee.ArgSize(n))))
+	must(r, err)
+	return *a
+}
+
+// smcMessage does the same over the SMC ABI, with an argument in a page that is not registered.
+func (r *rig) smcMessage(a optee.Arg) optee.Arg {
+	r.Helper()
+	r.write(argAddr, a.AppendTo(nil))
+	if got := r.call(0x3200_0012, argAddr>>32, argAddr&0xFFFF_FFFF); got[0] != 0 {
+		r.Fatalf("CALL_WITH_RPC_ARG of %v: %x, want OK", a.Cmd, got[:4])
+	}
+	return r.argAt(argAddr)
+}
+
+// result compares ret and ret_origin of an answered message.
+func (r *rig) result(what string, a optee.Arg, ret optee.Result) {
+	r.Helper()
+	if a.Ret != ret {
+		r.Errorf("%s: %v from %v, want %v", what, a.Ret, a.RetOrigin, ret)
+	}
+}
+
+// access is what a master may do at an address: "-", "r", "w" or "rw".
+func (r *rig) access(addr uint64, a bus.Attr) string {
+	f := r.tzc.Unit(0)
+	s := ""
+	if f.Allows(addr, false, a) {
+		s = "r"
+	}
+	if f.Allows(addr, true, a) {
+		s += "w"
+	}
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// rights lists the access of the masters that matter at an address, and of the secure world last.
+func (r *rig) rights(addr uint64) string {
+	s := ""
+	for _, m := range []struct {
+		name string
+		id   uint8
+	}{{"ap", bus.NSAIDAP}, {"dma", bus.NSAIDDMA}, {"crypto", bus.NSAIDCrypto}, {"dec", bus.NSAIDDecoder}, {"xfm", bus.NSAIDTransform}, {"lcd", bus.NSAIDHDLCD}} {
+		s += fmt.Sprintf("%s:%s ", m.name, r.access(addr, bus.Attr{NSAID: m.id}))
+	}
+	return s + "secure:" + r.access(addr, bus.Attr{Secure: true})
+}
+
+const (
+	rightsNormal = "ap:rw dma:rw crypto:rw dec:rw xfm:rw lcd:rw secure:rw"
+	rightsVideo  = "ap:- dma:- crypto:w dec:rw xfm:rw lcd:r secure:rw"
+	rightsNobody = "ap:- dma:- crypto:- dec:- xfm:- lcd:- secure:rw"
+)
+
+func (r *rig) wantRights(what string, addr uint64, want string) {
+	r.Helper()
+	if got := r.rights(addr); got != want {
+		r.Errorf("%s: access at %#x is\n%s, want\n%s", what, addr, got, want)
+	}
+}
+
+// scratch are the fields in which the secure world keeps nothing from one call to the next.
+var scratch = map[string][]string{
+	"World":    {"host", "log", "cfg"},
+	"Space":    {"cfg", "sorted"},
+	"pages":    {"scratch"},
+	"SPMC":     {"asm", "descriptor", "ranges", "fragment", "space", "log"},
+	"Service":  {"arg", "buf", "log", "space", "cfg"},
+	"SMC":      {"pages", "ranges", "temp"},
+	"Object":   {"space"},
+	"Services": {"spmc"},
+	"TZC400":   {"cfg"},
+}
+
+// state is a digest of everything that the secure world keeps and of the controller's registers.
+func (r *rig) state() uint64 {
+	h := fnv.New64a()
+	dump(h, reflect.ValueOf(r.w).Elem())
+	for off := uint64(0); off < 0x220; off += 4 {
+		v, _ := r.tzc.Read(off, 4, bus.Attr{Secure: true})
+		fmt.Fprintf(h, "%x,", v)
+	}
+	return h.Sum64()
+}
+
+func dump(w io.Writer, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			io.WriteString(w, "nil")
+			return
+		}
+		dump(w, v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Name; !slices.Contains(scratch[v.Type().Name()], name) {
+				io.WriteString(w, name)
+				dump(w, v.Field(i))
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		fmt.Fprintf(w, "[%d]", v.Len())
+		for i := range v.Len() {
+			dump(w, v.Index(i))
+		}
+	case reflect.Func, reflect.Map, reflect.Chan, reflect.UnsafePointer:
+		panic("state that a digest cannot hold: " + v.Type().String())
+	default:
+		// Numbers, booleans and strings print also where they are not exported.
+		fmt.Fprintf(w, "%v;", v)
+	}
+}
+
+// consistent compares ownership with what the controller enforces, page by page: normal masters reach exactly the pages that
+// the normal world owns or shares.
+func (r *rig) consistent() {
+	r.Helper()
+	r.w.space.Walk(func(rg memory.Range, p memory.Page) {
+		for addr := rg.Base; addr < rg.End(); addr += page {
+			got := r.access(addr, bus.Attr{NSAID: bus.NSAIDAP})
+			want := "rw"
+			if !p.State.Accessible() {
+				want = "-"
+			}
+			if got != want {
+				r.Fatalf("page %#x is %v but open to the processors as %q", addr, p.State, got)
+			}
+		}
+	})
+}
+
+func words32(b []byte) (w []uint32) {
+	for i := 0; i+4 <= len(b); i += 4 {
+		w = append(w, binary.LittleEndian.Uint32(b[i:]))
+	}
+	return w
+}
+
+func uuidOf(t testing.TB, s string) smc.UUID {
+	t.Helper()
+	u, err := smc.ParseUUID(s)
+	must(t, err)
+	return u
+}
+
+func zeros(b []byte) bool { return bytes.Equal(b, make([]byte, len(b))) }
