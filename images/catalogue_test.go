@@ -58,7 +58,7 @@ func TestFiles(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if k.Entry < 0x40080000 || k.Segments[0].Addr != 0x40080000 || k.Linux {
+		if k.Entry != 0x40080000 || k.Segments[0].Addr != 0x40080000 || k.Linux {
 			t.Errorf("%s: entry %#x, first segment %#x", img.Name, k.Entry, k.Segments[0].Addr)
 		}
 		f, err := elf.NewFile(bytes.NewReader(img.ELF))

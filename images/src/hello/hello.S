@@ -1,6 +1,6 @@
 /* The first byte leaves after the fifth instruction; the runtime is entered only when the line is out. */
 
-	.section .text.start, "ax"
+	.section .text.head, "ax"
 	.global	_start
 _start:
 	movz	x1, #0x0900, lsl #16		/* PL011 */

@@ -223,6 +223,7 @@ void probe_after(void)
 	for (u64 p = POOL; p < POOL + POOL_SIZE; p += 8)
 		wrong += *(volatile u64 *)p != 0;
 	step_is("after", "cpu-read", wrong == 0, "zeros", wrong ? "data" : "zeros");
+	wrong = 0;
 	guards("after");
 	fill(POOL, POOL + POOL_SIZE);
 	for (u64 p = POOL; p < POOL + POOL_SIZE; p += 8)

@@ -2,7 +2,7 @@
 
 /* Devicetree Specification 0.4, chapter 5. */
 enum { FDT_MAGIC = 0xd00dfeed, FDT_BEGIN_NODE = 1, FDT_END_NODE = 2, FDT_PROP = 3, FDT_NOP = 4, FDT_END = 9 };
-enum { DEPTH_MAX = 16, SIZE_MAX_FDT = 0x80000 };
+enum { DEPTH_MAX = 16, SIZE_MAX_FDT = 0x200000 };
 #define FDT_BASE ((const u8 *)0x40000000)
 
 static u32 be32(const u8 *p) { return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3]; }
@@ -70,7 +70,6 @@ static void walk(bool (*visit)(void *, const char *path, const char *name, const
 
 struct want {
 	const char *path, *name, *value;
-	unsigned count;
 };
 
 static bool visit_string(void *arg, const char *path, const char *name, const u8 *value, u32 size)
@@ -84,24 +83,29 @@ static bool visit_string(void *arg, const char *path, const char *name, const u8
 
 const char *fdt_string(const char *path, const char *property)
 {
-	struct want w = { path, property, NULL, 0 };
+	struct want w = { path, property, NULL };
 	walk(visit_string, &w);
 	return w.value;
 }
 
+struct affinities {
+	u64 *list;
+	unsigned count, max;
+};
+
 static bool visit_cpu(void *arg, const char *path, const char *name, const u8 *value, u32 size)
 {
-	struct want *w = arg;
-	if (memcmp(path, "/cpus/cpu@", 10) == 0 && equal(name, "device_type") && size == 4 && memcmp(value, "cpu", 4) == 0)
-		w->count++;
+	struct affinities *a = arg;
+	if (strlen(path) > 10 && memcmp(path, "/cpus/cpu@", 10) == 0 && equal(name, "reg") && (size == 4 || size == 8) && a->count < a->max)
+		a->list[a->count++] = size == 8 ? (u64)be32(value) << 32 | be32(value + 4) : be32(value);
 	return true;
 }
 
-unsigned fdt_cpus(void)
+unsigned fdt_cpus(u64 *mpidr, unsigned max)
 {
-	struct want w = { NULL, NULL, NULL, 0 };
-	walk(visit_cpu, &w);
-	return w.count;
+	struct affinities a = { mpidr, 0, max };
+	walk(visit_cpu, &a);
+	return a.count;
 }
 
 u64 option(const char *name, u64 otherwise)

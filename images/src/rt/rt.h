@@ -130,7 +130,7 @@ void semihosting(u64 op, void *block);
 /* Device tree at the start of RAM, where QEMU leaves it for ELF kernels. */
 bool fdt_present(void);
 const char *fdt_string(const char *path, const char *property); /* NULL if absent */
-unsigned fdt_cpus(void);
+unsigned fdt_cpus(u64 *mpidr, unsigned max); /* the affinities of /cpus/cpu@*, in the tree's order */
 u64 option(const char *name, u64 otherwise); /* name=NUMBER in /chosen/bootargs */
 
 /* MMU: identity map, 48 bits of VA, 4 KiB granule; 0 to 1 GiB is Device-nGnRnE, 1 to 4 GiB is Normal write-back. */
