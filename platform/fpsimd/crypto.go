@@ -33,20 +33,24 @@ func aesTables() (sbox, inverse [256]uint8) {
 	return sbox, inverse
 }
 
-// aesRound makes AESE or AESD: the key is added, then bytes are substituted from the table and row i is rotated by i*step.
+// aesRound makes AESE or AESD: the key is added, then row i of the state is rotated by i*step columns and bytes are substituted
+// from the table.
 func aesRound(table *[256]uint8, step int) operation {
-	return func(r *a64.Regs, in *a64.Inst) {
-		d, n := r.V[in.Rd&31], r.V[in.Rn&31]
-		d[0] ^= n[0]
-		d[1] ^= n[1]
-		var out vector
-		for i := range 16 {
-			row := i & 3
-			from := (i + 4*step*row) & 15
-			out[i>>3] |= uint64(table[uint8(d[from>>3&1]>>(from&7*8))]) << (i & 7 * 8)
+	return onWords(func(d, n, _ words) words {
+		for i := range d {
+			d[i] ^= n[i]
 		}
-		r.V[in.Rd&31] = out
-	}
+		var out words
+		for i := range d {
+			out[i] = substitute(table, d[i]&0xff|d[(i+step)&3]&0xff00|d[(i+2)&3]&0xff0000|d[(i-step)&3]&0xff000000)
+		}
+		return out
+	})
+}
+
+// substitute replaces each byte by its entry of the table.
+func substitute(table *[256]uint8, v uint32) uint32 {
+	return uint32(table[uint8(v)]) | uint32(table[uint8(v>>8)])<<8 | uint32(table[uint8(v>>16)])<<16 | uint32(table[v>>24])<<24
 }
 
 // aesDouble multiplies each byte by x.
@@ -117,12 +121,14 @@ func sha1su1(d, n, _ words) words {
 // SHA-256.
 
 func sha256Hash(x, y, w words) (words, words) {
-	for i := range w {
-		t := y[3] + (rol(y[0], -6) ^ rol(y[0], -11) ^ rol(y[0], -25)) + chooseWord(y[0], y[1], y[2]) + w[i]
-		a := t + (rol(x[0], -2) ^ rol(x[0], -13) ^ rol(x[0], -22)) + majority(x[0], x[1], x[2])
-		x, y = words{a, x[0], x[1], x[2]}, words{x[3] + t, y[0], y[1], y[2]}
+	a, b, c, d := x[0], x[1], x[2], x[3]
+	e, f, g, h := y[0], y[1], y[2], y[3]
+	for _, wi := range w {
+		t := h + (rol(e, -6) ^ rol(e, -11) ^ rol(e, -25)) + chooseWord(e, f, g) + wi
+		u := t + (rol(a, -2) ^ rol(a, -13) ^ rol(a, -22)) + majority(a, b, c)
+		a, b, c, d, e, f, g, h = u, a, b, c, d+t, e, f, g
 	}
-	return x, y
+	return words{a, b, c, d}, words{e, f, g, h}
 }
 
 func sha256h(d, n, m words) words {
@@ -260,14 +266,10 @@ var sm4Sbox = [256]uint8{
 	0x18, 0xf0, 0x7d, 0xec, 0x3a, 0xdc, 0x4d, 0x20, 0x79, 0xee, 0x5f, 0x3e, 0xd7, 0xcb, 0x39, 0x48,
 }
 
-func sm4Substitute(v uint32) uint32 {
-	return uint32(sm4Sbox[uint8(v)]) | uint32(sm4Sbox[uint8(v>>8)])<<8 | uint32(sm4Sbox[uint8(v>>16)])<<16 | uint32(sm4Sbox[v>>24])<<24
-}
-
 // sm4Rounds applies four rounds with the linear transformation l.
 func sm4Rounds(state, keys words, l func(uint32) uint32) words {
 	for _, key := range keys {
-		v := state[0] ^ l(sm4Substitute(state[1]^state[2]^state[3]^key))
+		v := state[0] ^ l(substitute(&sm4Sbox, state[1]^state[2]^state[3]^key))
 		state = words{state[1], state[2], state[3], v}
 	}
 	return state

@@ -105,6 +105,46 @@ func vector2(from multiplier, f binaryFP) operation {
 	}
 }
 
+// The most frequent operations call the arithmetic directly in single and double precision.
+
+func vfadd(r *a64.Regs, in *a64.Inst) {
+	n, m := r.V[in.Rn&31], r.V[in.Rm&31]
+	v, count := &r.V[in.Rd&31], in.Opt>>3
+	*v = vector{}
+	switch in.Size {
+	case 3:
+		for i := range count {
+			v[i&1] = r.Add64(n[i&1], m[i&1])
+		}
+	case 2:
+		for i := range count {
+			a, b := n[i&1], m[i&1]
+			v[i&1] = uint64(r.Add32(uint32(a), uint32(b))) | uint64(r.Add32(uint32(a>>32), uint32(b>>32)))<<32
+		}
+	default:
+		*v = fadd.apply(&r.Env, in.Size, in.Opt, n, m)
+	}
+}
+
+func vfmul(r *a64.Regs, in *a64.Inst) {
+	n, m := r.V[in.Rn&31], r.V[in.Rm&31]
+	v, count := &r.V[in.Rd&31], in.Opt>>3
+	*v = vector{}
+	switch in.Size {
+	case 3:
+		for i := range count {
+			v[i&1] = r.Mul64(n[i&1], m[i&1])
+		}
+	case 2:
+		for i := range count {
+			a, b := n[i&1], m[i&1]
+			v[i&1] = uint64(r.Mul32(uint32(a), uint32(b))) | uint64(r.Mul32(uint32(a>>32), uint32(b>>32)))<<32
+		}
+	default:
+		*v = fmul.apply(&r.Env, in.Size, in.Opt, n, m)
+	}
+}
+
 // absolute compares magnitudes.
 func absolute(f binaryFP) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
@@ -393,7 +433,10 @@ func fcmla(byElement bool) operation {
 	}
 }
 
-var fadd = binaryFP{(*env).Add16, (*env).Add32, (*env).Add64}
+var (
+	fadd = binaryFP{(*env).Add16, (*env).Add32, (*env).Add64}
+	fmul = binaryFP{(*env).Mul16, (*env).Mul32, (*env).Mul64}
+)
 
 func floatOps() map[a64.Op]operation {
 	const (
@@ -408,16 +451,15 @@ func floatOps() map[a64.Op]operation {
 	minimum := binaryFP{(*env).Min16, (*env).Min32, (*env).Min64}
 	maxNum := binaryFP{(*env).MaxNum16, (*env).MaxNum32, (*env).MaxNum64}
 	minNum := binaryFP{(*env).MinNum16, (*env).MinNum32, (*env).MinNum64}
-	fmul := binaryFP{(*env).Mul16, (*env).Mul32, (*env).Mul64}
 	fmulx := binaryFP{(*env).MulX16, (*env).MulX32, (*env).MulX64}
 	eq := relation{(*env).CmpEQ16, (*env).CmpEQ32, (*env).CmpEQ64}.masks()
 	ge := relation{(*env).CmpGE16, (*env).CmpGE32, (*env).CmpGE64}.masks()
 	gt := relation{(*env).CmpGT16, (*env).CmpGT32, (*env).CmpGT64}.masks()
 	return map[a64.Op]operation{
-		a64.VFADD: vector2(fromVector, fadd),
+		a64.VFADD: vfadd,
 		a64.VFSUB: vector2(fromVector, binaryFP{(*env).Sub16, (*env).Sub32, (*env).Sub64}),
 		a64.VFDIV: vector2(fromVector, binaryFP{(*env).Div16, (*env).Div32, (*env).Div64}),
-		a64.VFMUL: vector2(fromVector, fmul), a64.VFMULE: vector2(fromElement, fmul),
+		a64.VFMUL: vfmul, a64.VFMULE: vector2(fromElement, fmul),
 		a64.VFMULX: vector2(fromVector, fmulx), a64.VFMULXE: vector2(fromElement, fmulx),
 		a64.VFMAX: vector2(fromVector, maximum), a64.VFMIN: vector2(fromVector, minimum),
 		a64.VFMAXNM: vector2(fromVector, maxNum), a64.VFMINNM: vector2(fromVector, minNum),
