@@ -474,7 +474,7 @@ func TestPlainLendAndDonate(t *testing.T) {
 	r.consistent()
 
 	h = r.sent(ffa.Lend, ffa.Version1_2, to(ffa.Lend, 0x8100, 0x8101))
-	region, err = e.services.Retrieve(ffa.Handle(h))
+	_, err = e.services.Retrieve(ffa.Handle(h))
 	must(t, err)
 	r.refused("RECLAIM while one of two has retrieved", denied, reclaimCall(h)...)
 	must(t, e.services.Relinquish(ffa.Handle(h)))
