@@ -86,6 +86,8 @@ type CPUInterface struct {
 	cbpr    [2]bool           // ICC_CTLR_EL1.CBPR by bank
 	eoimode [3]bool           // ICC_CTLR_EL1.EOImode by bank, ICC_CTLR_EL3.EOImode_EL3
 
+	virt virtualInterface
+
 	// Derived.
 	routed [maxWords]uint32 // shared interrupts whose affinity names this PE
 	chosen groupSet         // groups whose 1 of N interrupts come here
@@ -94,11 +96,15 @@ type CPUInterface struct {
 	lines  lines            // as last reported
 }
 
-// Bind connects the PE. It reports the lines at once if one of them is high.
+// Bind connects the PE. It reports the lines at once if one of them is high. Outputs that implement VirtualOutputs too are told
+// of virtual interrupts.
 func (c *CPUInterface) Bind(o Outputs) {
 	c.out = o
 	if o != nil && c.lines != 0 {
 		o.SetLines(c.Lines())
+	}
+	if v, ok := o.(VirtualOutputs); ok && c.virt.lines != 0 {
+		v.SetVirtualLines(c.VirtualLines())
 	}
 }
 
@@ -116,8 +122,11 @@ func (c *CPUInterface) SetState(el int, secure bool) {
 	} else if secure {
 		v = viewSecure
 	}
-	if v != c.view {
-		c.view = v
+	if v == c.view {
+		return
+	}
+	c.view = v
+	if c.signal != noGroup {
 		c.drive()
 	}
 }
@@ -130,26 +139,52 @@ func (c *CPUInterface) WakeRequest() bool {
 	return c.asleep && c.highest(c.gic.enabledGroups()).group != noGroup
 }
 
-func (c *CPUInterface) reset() {
-	level := c.private.level
-	c.private = interrupts{level: level, edge: 0xffff}
-	clear(c.prio[:])
-	c.nsacr = 0
-	c.asleep = true
-	c.refuse = 0
+// Reset brings the CPU interface registers to their reset values, as a reset of the PE does. The redistributor keeps its state.
+func (c *CPUInterface) Reset() {
+	c.resetInterface()
+	c.gic.choose()
+	c.gic.rescanAll()
+	c.drive()
+	c.updateVirtual()
+}
+
+func (c *CPUInterface) resetInterface() {
 	c.pmr = 0
 	c.bpr = [numGroups]uint8{Group0: minBPR, Group1S: minBPR, Group1NS: minBPR + 1}
 	clear(c.ap[:])
 	c.enable = 0
 	c.cbpr = [2]bool{}
 	c.eoimode = [3]bool{}
-	clear(c.routed[:])
+	c.virt.reset()
 	c.signal = noGroup
 	c.scr, c.hcr = 0, 0
 	c.view = viewEL3
 	if !c.gic.cfg.TwoSecurityStates {
 		c.view = viewNonSecure
 	}
+}
+
+func (c *CPUInterface) resetRedistributor() {
+	c.private = interrupts{level: c.private.level, edge: 0xffff}
+	clear(c.prio[:])
+	c.nsacr = 0
+	c.asleep = true
+	c.refuse = 0
+	clear(c.routed[:])
+}
+
+// BootNonSecure leaves redistributor and CPU interface as secure firmware does that keeps no interrupts for itself, before it
+// enters the non-secure state for the first time after a reset: awake, all interrupts in non-secure Group 1, and no secure
+// priority mask. It is what a board does on whose behalf no guest firmware runs.
+func (c *CPUInterface) BootNonSecure() {
+	c.private.group = 0xffff_ffff
+	for i := range c.prio {
+		c.prio[i] |= nonSecureHalf
+	}
+	c.asleep = false
+	c.pmr = priorityMask
+	c.gic.choose()
+	c.gic.rescanAll()
 }
 
 // awake says whether the redistributor forwards interrupts.

@@ -279,7 +279,6 @@ func (g *GIC) writeCTLR(v uint32, ns bool) {
 		// DS stays set until reset; the bits of the second state are gone with it.
 		g.ctlr &^= ctlrARENS | ctlrEnableGrp1S
 	}
-	g.choose()
 	g.rescanAll()
 }
 
@@ -305,8 +304,8 @@ func (g *GIC) hasNSACR(off uint64) bool {
 	return n > 0 && n < g.words
 }
 
-// readBitmap reads one of the registers with a bit for each interrupt; base is the first of its kind. Non-secure access to secure interrupts
-// follows GICD_NSACR<n> (IHI 0069, 12.9.27).
+// readBitmap reads one of the registers with a bit for each interrupt; base is the first of its kind. Non-secure access to
+// secure interrupts follows GICD_NSACR<n> (IHI 0069, 12.9.27).
 func (g *GIC) readBitmap(base uint64, n int, ns bool) uint32 {
 	w := &g.spi[n]
 	switch base {
@@ -368,8 +367,8 @@ func (g *GIC) writePriority(id uint64, v uint8, ns bool) {
 	}
 }
 
-// viewPriority gives the priority of an interrupt as the access sees it (IHI 0069, 4.8.6): the upper half of the priorities looks like all
-// of them to non-secure software, and secure interrupts have none.
+// viewPriority gives the priority of an interrupt as the access sees it (IHI 0069, 4.8.6): the upper half of the priorities
+// looks like all of them to non-secure software, and secure interrupts have none.
 func viewPriority(p uint8, nonSecureInt, ns bool) uint8 {
 	switch {
 	case !ns:

@@ -30,7 +30,8 @@ const (
 // MaxCPUs is the highest number of PEs that New accepts: what QEMU's virt board has room for in front of its UART.
 const MaxCPUs = 123
 
-// Group is an interrupt group (IHI 0069, 4.6). With GICD_CTLR.DS set there are only Group0 and Group1NS, the latter being "Group 1".
+// Group is an interrupt group (IHI 0069, 4.6). With GICD_CTLR.DS set there are only Group0 and Group1NS, the latter being
+// "Group 1".
 type Group uint8
 
 const (
@@ -152,7 +153,8 @@ func (g *GIC) Reset() {
 		g.target[i] = g.findCPU(0)
 	}
 	for i := range g.cpus {
-		g.cpus[i].reset()
+		g.cpus[i].resetRedistributor()
+		g.cpus[i].resetInterface()
 	}
 	g.route()
 	g.ready = 0
@@ -163,6 +165,20 @@ func (g *GIC) Reset() {
 	for i := range g.cpus {
 		g.cpus[i].rescan()
 		g.cpus[i].drive()
+		g.cpus[i].updateVirtual()
+	}
+}
+
+// BootNonSecure does what CPUInterface.BootNonSecure does for the distributor and all PEs.
+func (g *GIC) BootNonSecure() {
+	for n := 1; n < g.words; n++ {
+		g.spi[n].group = 0xffff_ffff
+	}
+	for i := range g.prio {
+		g.prio[i] |= nonSecureHalf
+	}
+	for i := range g.cpus {
+		g.cpus[i].BootNonSecure()
 	}
 }
 

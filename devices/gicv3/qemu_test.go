@@ -53,7 +53,7 @@ const (
 	uartBase = 0x0900_0000
 )
 
-const isrEL1 Reg = 3<<14 | 0<<11 | 12<<7 | 1<<3 | 0
+const isrEL1 Reg = 3<<14 | 12<<7 | 1<<3
 
 // step is one entry of the player's list, with what this package makes of it.
 type step struct {
@@ -75,24 +75,29 @@ type step struct {
 // exceptionTrap is ESR_EL3.EC of a trapped MSR or MRS.
 const exceptionTrap = 0x18
 
-// preempted says whether an interrupt is taken to EL3 before the step executes.
+// preempted says whether an interrupt is taken to EL3 or EL2 before the step executes.
 func (st *step) preempted(c *CPUInterface) bool {
 	irq, fiq := c.Lines()
+	if st.world == nsel1 && (irq && st.hcr&hcrIMO != 0 || fiq && st.hcr&hcrFMO != 0) {
+		return true // to EL2
+	}
 	return st.world.el() < 3 && (irq && st.scr&scrIRQ != 0 || fiq && st.scr&scrFIQ != 0)
 }
 
-// do plays the step on c, unless the access is trapped.
-func (st *step) do(m *mirror) (v uint64, trapped bool) {
+// do plays the step on m, unless the access is trapped to EL2 or EL3.
+func (st *step) do(m *mirror) (v uint64, trapped int) {
 	c := m.g.CPU(0)
 	scr := st.scr
 	if !st.world.bankSecure() {
 		scr |= scrNS
 	}
 	c.SetRouting(scr, st.hcr)
-	if st.sys && c.Trap(st.reg, st.world.el(), st.world.secureState()) != 0 {
-		return 0, true
+	if st.sys {
+		if el := c.Trap(st.reg, st.world.el(), st.world.secureState()); el != 0 {
+			return 0, el
+		}
 	}
-	return st.play(m), false
+	return st.play(m), 0
 }
 
 // mirror is the model under test in the place of QEMU's interrupt controller.
@@ -115,6 +120,12 @@ func (s *script) add(st step) {
 func (s *script) setSCR(bits uint64) {
 	s.scr = bits
 	s.add(step{kind: 1, x0: bits})
+}
+
+// setHCR sets the routing bits of HCR_EL2.
+func (s *script) setHCR(bits uint64) {
+	s.hcr = bits
+	s.add(step{kind: 3, x0: 1<<31 | bits})
 }
 
 func device(m *mirror, addr uint64) (bus.Device, uint64) {
@@ -163,11 +174,22 @@ func (s *script) msr(w world, r Reg, v uint64) {
 		}})
 }
 
-// isr reads ISR_EL1, which shows the interrupt inputs.
+// isr reads ISR_EL1, which shows the interrupt inputs: for a guest that does not get the physical interrupts, the virtual ones.
 func (s *script) isr(w world) {
+	hcr := s.hcr
+	if w != nsel1 {
+		hcr = 0
+	}
 	s.add(step{world: w, insn: 0xd5200000 | uint32(isrEL1)<<5, read: true, text: "mrs ISR_EL1",
 		play: func(m *mirror) uint64 {
 			irq, fiq := m.g.CPU(0).Lines()
+			virq, vfiq := m.g.CPU(0).VirtualLines()
+			if hcr&hcrIMO != 0 {
+				irq = virq
+			}
+			if hcr&hcrFMO != 0 {
+				fiq = vfiq
+			}
 			var v uint64
 			if irq {
 				v |= 1 << 7
@@ -302,9 +324,13 @@ func (s *script) compare(t *testing.T, g *GIC, want []outcome, equal func(st *st
 		switch {
 		case st.preempted(c) != (w.status == 2):
 			bad = fmt.Sprintf("interrupt taken: %v, want %v", st.preempted(c), w.status == 2)
-		case w.status == 1 && w.x0>>26 == exceptionTrap:
-			if _, trapped := st.do(m); !trapped {
-				bad = "not trapped"
+		case w.status == 1 && w.x0>>26&0x3f == exceptionTrap:
+			to := 3
+			if w.x0>>40&1 != 0 {
+				to = 2
+			}
+			if _, trapped := st.do(m); trapped != to {
+				bad = fmt.Sprintf("trapped to EL%d, want EL%d", trapped, to)
 			}
 		case w.status == 1: // UNDEFINED, which EL1 and EL2 report with SMC #1
 			if _, ok := c.ReadSys(st.reg, st.world.el(), st.world.secureState()); ok || !st.sys {
@@ -312,8 +338,8 @@ func (s *script) compare(t *testing.T, g *GIC, want []outcome, equal func(st *st
 			}
 		case w.status == 0:
 			got, trapped := st.do(m)
-			if trapped {
-				bad = "trapped"
+			if trapped != 0 {
+				bad = fmt.Sprintf("trapped to EL%d", trapped)
 			} else if st.read && got != w.x0 && (equal == nil || !equal(st, got, w.x0)) {
 				bad = fmt.Sprintf("%#x, want %#x", got, w.x0)
 			}
@@ -390,4 +416,5 @@ func TestQEMUResetValues(t *testing.T) {
 var readable = []Reg{ICC_PMR_EL1, ICC_IAR0_EL1, ICC_HPPIR0_EL1, ICC_BPR0_EL1, ICC_AP0R0_EL1, ICC_AP0R1_EL1, ICC_AP0R2_EL1,
 	ICC_AP0R3_EL1, ICC_AP1R0_EL1, ICC_AP1R1_EL1, ICC_AP1R2_EL1, ICC_AP1R3_EL1, ICC_RPR_EL1, ICC_IAR1_EL1, ICC_HPPIR1_EL1,
 	ICC_BPR1_EL1, ICC_CTLR_EL1, ICC_SRE_EL1, ICC_IGRPEN0_EL1, ICC_IGRPEN1_EL1, ICC_SRE_EL2, ICC_CTLR_EL3, ICC_SRE_EL3,
-	ICC_IGRPEN1_EL3}
+	ICC_IGRPEN1_EL3, ICH_AP0R0_EL2, ICH_AP0R0_EL2 + 1, ICH_AP1R0_EL2, ICH_AP1R0_EL2 + 3, ICH_HCR_EL2, ICH_VTR_EL2, ICH_MISR_EL2,
+	ICH_EISR_EL2, ICH_ELRSR_EL2, ICH_VMCR_EL2, ICH_LR0_EL2, ICH_LR0_EL2 + 3, ICH_LR0_EL2 + 4, ICH_LR0_EL2 + 8}

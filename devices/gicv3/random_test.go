@@ -13,6 +13,8 @@ type generator struct {
 	*rand.Rand
 	live  *mirror
 	acked []uint32
+	// guest adds a hypervisor that uses the virtual CPU interface, and a guest of it.
+	guest bool
 }
 
 // emit plays the steps that were added since the last call.
@@ -26,7 +28,7 @@ func (g *generator) emit(from int) (last uint64) {
 		}
 		c.SetState(st.world.el(), st.world.bankSecure())
 		if !st.preempted(c) {
-			if v, trapped := st.do(g.live); !trapped {
+			if v, trapped := st.do(g.live); trapped == 0 {
 				last = v
 			}
 		}
@@ -58,7 +60,56 @@ func bitmapAddr(base uint64, id uint32) uint64 {
 	return gicdBase + base + uint64(id/32*4)
 }
 
-func (g *generator) world() world { return world(g.IntN(5)) }
+func (g *generator) world() world {
+	if g.guest && g.IntN(2) == 0 {
+		return nsel1
+	}
+	return world(g.IntN(5))
+}
+
+// hypervisor writes one of the ICH registers.
+func (g *generator) hypervisor() {
+	w := []world{nsel2, nsel2, el3s, el3ns, nsel1}[g.IntN(5)]
+	switch g.IntN(8) {
+	case 0:
+		v := g.Uint64() & g.Uint64() & 0xf800_60ff &^ hcrVGrp0DIE // of which QEMU 7.2 looks at the wrong enable
+		if g.IntN(4) == 0 {
+			v |= g.Uint64() & (hcrTC | hcrTALL0 | hcrTALL1 | hcrTDIR)
+		}
+		if g.IntN(8) != 0 {
+			v |= hcrEn
+		}
+		g.msr(w, ICH_HCR_EL2, v)
+	case 1:
+		v := g.Uint64() & 0x00fc_0213
+		if g.IntN(4) != 0 {
+			v |= 0xf8<<vmcrVPMRShift | vmcrVENG0 | vmcrVENG1
+		}
+		g.msr(w, ICH_VMCR_EL2, v)
+	case 2:
+		v := uint64(0)
+		if g.IntN(4) == 0 {
+			v = g.Uint64() & g.Uint64() & 0xffff_ffff
+		}
+		g.msr(w, []Reg{ICH_AP0R0_EL2, ICH_AP1R0_EL2}[g.IntN(2)], v)
+	case 3:
+		g.setHCR([]uint64{0, hcrIMO, hcrFMO, hcrIMO | hcrFMO, hcrIMO | hcrFMO}[g.IntN(5)])
+	default:
+		id := []uint64{27, 40, 41, 42, 43, 1021, 8195}[g.IntN(7)]
+		lr := id | g.Uint64()&(3<<62|0xf8<<lrPrioShift|lrGroup1)
+		if g.IntN(2) == 0 {
+			lr = lr&^lrActive | lrPending
+		}
+		switch g.IntN(4) {
+		case 0:
+			// QEMU lets the hypervisor deactivate secure interrupts; these are not.
+			lr |= lrHW | []uint64{2, 3, 26, 27, 30, 34, 35, 38, 286, 287, 1021}[g.IntN(11)]<<32
+		case 1:
+			lr |= lrEOI
+		}
+		g.msr(w, ICH_LR0_EL2+Reg(g.IntN(NumListRegisters+1)), lr)
+	}
+}
 
 // ender is a world that is able to end an interrupt of the running group most of the time.
 func (g *generator) ender(grp Group) (world, Reg) {
@@ -85,6 +136,11 @@ func (g *generator) step() {
 	w := g.world()
 	id := g.intid()
 	bit := uint64(1) << (id % 32)
+	if g.guest && g.IntN(5) == 0 {
+		g.hypervisor()
+		g.emit(n)
+		return
+	}
 	switch k := g.IntN(100); {
 	case k < 12: // make pending
 		g.store(w, bitmapAddr(gicdISPENDR, id), 4, bit)
@@ -168,6 +224,9 @@ func (g *generator) step() {
 	case k < 82:
 		g.store(w, bitmapAddr([]uint64{gicdISACTIVER, gicdICACTIVER}[g.IntN(2)], id), 4, bit)
 	case k < 84:
+		if g.guest {
+			return // the groups of the interrupts behind list registers stay
+		}
 		base := []uint64{gicdIGROUPR, gicdIGRPMODR}[g.IntN(2)]
 		g.store(w, bitmapAddr(base, id), 4, g.Uint64()&0xffff_ffff)
 	case k < 86:
@@ -221,8 +280,8 @@ func (g *generator) step() {
 		// Switched off and on in one go: QEMU lets a pending interrupt of a group that is off hide the others.
 		g.msr(el3s, ICC_IGRPEN1_EL3, uint64(g.IntN(4)))
 		g.mrs(el3s, ICC_IGRPEN1_EL3)
-		g.mrs(nsel1, ICC_IGRPEN1_EL1)
-		g.mrs(sel1, ICC_IGRPEN1_EL1)
+		g.mrs(el3ns, ICC_IGRPEN1_EL1)
+		g.mrs(el3s, ICC_IGRPEN1_EL1)
 		g.msr(el3s, ICC_IGRPEN1_EL3, 3)
 	case k < 94:
 		r := []Reg{ICC_SRE_EL1, ICC_SRE_EL2, ICC_SRE_EL3}[g.IntN(3)]
@@ -278,9 +337,10 @@ func TestQEMURandom(t *testing.T) {
 		seed  uint64
 		steps int
 		ds    bool
-	}{{1, 6000, false}, {2, 6000, false}, {3, 6000, true}} {
+		guest bool
+	}{{1, 3000, false, false}, {2, 3000, false, true}, {3, 3000, true, false}, {4, 3000, true, true}} {
 		t.Run(fmt.Sprintf("seed %d", tc.seed), func(t *testing.T) {
-			g := &generator{Rand: rand.New(rand.NewPCG(tc.seed, 0)), live: &mirror{newForQEMU(2)}}
+			g := &generator{Rand: rand.New(rand.NewPCG(tc.seed, 0)), live: &mirror{newForQEMU(2)}, guest: tc.guest}
 			g.uartInit()
 			ctlr := uint64(0x37)
 			if tc.ds {

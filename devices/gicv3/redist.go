@@ -44,7 +44,8 @@ const (
 	wakerChildrenAsleep = 1 << 2
 )
 
-// Redistributors gives the register frames of all redistributors, RedistributorSize bytes for each PE in the order of their numbers.
+// Redistributors gives the register frames of all redistributors, RedistributorSize bytes for each PE in the order of their
+// numbers.
 func (g *GIC) Redistributors() bus.Device { return redistributors{g} }
 
 type redistributors struct{ gic *GIC }

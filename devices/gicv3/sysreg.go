@@ -5,32 +5,32 @@ type Reg = uint16
 
 // The system registers of the CPU interface (IHI 0069, 12.2; DDI 0487, D24.9).
 const (
-	ICC_PMR_EL1     Reg = 3<<14 | 0<<11 | 4<<7 | 6<<3 | 0
-	ICC_IAR0_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 0
-	ICC_EOIR0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 1
-	ICC_HPPIR0_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 2
-	ICC_BPR0_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 3
-	ICC_AP0R0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 4
-	ICC_AP0R1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 5
-	ICC_AP0R2_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 6
-	ICC_AP0R3_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 7
-	ICC_AP1R0_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 0
-	ICC_AP1R1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 1
-	ICC_AP1R2_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 2
-	ICC_AP1R3_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 9<<3 | 3
-	ICC_DIR_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 1
-	ICC_RPR_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 3
-	ICC_SGI1R_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 5
-	ICC_ASGI1R_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 6
-	ICC_SGI0R_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 7
-	ICC_IAR1_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 0
-	ICC_EOIR1_EL1   Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 1
-	ICC_HPPIR1_EL1  Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 2
-	ICC_BPR1_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 3
-	ICC_CTLR_EL1    Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 4
-	ICC_SRE_EL1     Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 5
-	ICC_IGRPEN0_EL1 Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 6
-	ICC_IGRPEN1_EL1 Reg = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 7
+	ICC_PMR_EL1     Reg = 3<<14 | 4<<7 | 6<<3
+	ICC_IAR0_EL1    Reg = 3<<14 | 12<<7 | 8<<3
+	ICC_EOIR0_EL1   Reg = 3<<14 | 12<<7 | 8<<3 | 1
+	ICC_HPPIR0_EL1  Reg = 3<<14 | 12<<7 | 8<<3 | 2
+	ICC_BPR0_EL1    Reg = 3<<14 | 12<<7 | 8<<3 | 3
+	ICC_AP0R0_EL1   Reg = 3<<14 | 12<<7 | 8<<3 | 4
+	ICC_AP0R1_EL1   Reg = 3<<14 | 12<<7 | 8<<3 | 5
+	ICC_AP0R2_EL1   Reg = 3<<14 | 12<<7 | 8<<3 | 6
+	ICC_AP0R3_EL1   Reg = 3<<14 | 12<<7 | 8<<3 | 7
+	ICC_AP1R0_EL1   Reg = 3<<14 | 12<<7 | 9<<3
+	ICC_AP1R1_EL1   Reg = 3<<14 | 12<<7 | 9<<3 | 1
+	ICC_AP1R2_EL1   Reg = 3<<14 | 12<<7 | 9<<3 | 2
+	ICC_AP1R3_EL1   Reg = 3<<14 | 12<<7 | 9<<3 | 3
+	ICC_DIR_EL1     Reg = 3<<14 | 12<<7 | 11<<3 | 1
+	ICC_RPR_EL1     Reg = 3<<14 | 12<<7 | 11<<3 | 3
+	ICC_SGI1R_EL1   Reg = 3<<14 | 12<<7 | 11<<3 | 5
+	ICC_ASGI1R_EL1  Reg = 3<<14 | 12<<7 | 11<<3 | 6
+	ICC_SGI0R_EL1   Reg = 3<<14 | 12<<7 | 11<<3 | 7
+	ICC_IAR1_EL1    Reg = 3<<14 | 12<<7 | 12<<3
+	ICC_EOIR1_EL1   Reg = 3<<14 | 12<<7 | 12<<3 | 1
+	ICC_HPPIR1_EL1  Reg = 3<<14 | 12<<7 | 12<<3 | 2
+	ICC_BPR1_EL1    Reg = 3<<14 | 12<<7 | 12<<3 | 3
+	ICC_CTLR_EL1    Reg = 3<<14 | 12<<7 | 12<<3 | 4
+	ICC_SRE_EL1     Reg = 3<<14 | 12<<7 | 12<<3 | 5
+	ICC_IGRPEN0_EL1 Reg = 3<<14 | 12<<7 | 12<<3 | 6
+	ICC_IGRPEN1_EL1 Reg = 3<<14 | 12<<7 | 12<<3 | 7
 	ICC_SRE_EL2     Reg = 3<<14 | 4<<11 | 12<<7 | 9<<3 | 5
 	ICC_CTLR_EL3    Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 4
 	ICC_SRE_EL3     Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 5
@@ -52,8 +52,8 @@ const (
 	ctlrCommon = (priorityBits-1)<<8 | 1<<11 | 1<<15
 )
 
-// ICC_SRE_ELx (IHI 0069, 12.2.22 to 12.2.24): system register access cannot be turned off, there is no bypass, and lower levels may always
-// access their own register.
+// ICC_SRE_ELx (IHI 0069, 12.2.22 to 12.2.24): system register access cannot be turned off, there is no bypass, and lower
+// levels may always access their own register.
 const (
 	sreFixed  = 7 // DIB, DFB, SRE
 	sreEnable = 8
@@ -71,8 +71,8 @@ const (
 	hcrIMO = 1 << 4
 )
 
-// SetRouting tells the values of SCR_EL3 and HCR_EL2, of which the interface looks at NS, IRQ, FIQ, FMO and IMO. A PE calls it after each change; one
-// that lacks a register gives 0 for it.
+// SetRouting tells the values of SCR_EL3 and HCR_EL2, of which the interface looks at NS, IRQ, FIQ, FMO and IMO. A PE calls it
+// after each change; one that lacks a register gives 0 for it.
 func (c *CPUInterface) SetRouting(scr, hcr uint64) { c.scr, c.hcr = scr, hcr }
 
 // access is what the registers have to know about the PE that accesses them.
@@ -101,8 +101,8 @@ func (c *CPUInterface) accessFrom(el int, secure bool) access {
 // secureState says whether the PE is in secure state, which EL3 always is.
 func (a access) secureState() bool { return a.el == 3 || a.secure }
 
-// nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8.6): to non-secure software the upper half of
-// the priorities looks like all of them, unless it owns Group 0 too.
+// nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8.6): to non-secure software the upper
+// half of the priorities looks like all of them, unless it owns Group 0 too.
 func (a access) nonSecureView() bool { return !a.secureState() && a.fiq }
 
 func (a access) bank() int {
@@ -130,44 +130,51 @@ func lowestEL(r Reg) int {
 	return 3
 }
 
-// Trap gives the exception level, 2 or 3, that an access to r is trapped to (with ESR_ELx.EC 0x18), or 0 if it is not. el is the current
-// exception level, 1 to 3, and secure the current security state. A PE asks before it accesses.
+// Trap gives the exception level, 2 or 3, that an access to r is trapped to (with ESR_ELx.EC 0x18), or 0 if it is not. el is the
+// current exception level, 1 to 3, and secure the current security state. A PE asks before it accesses.
 func (c *CPUInterface) Trap(r Reg, el int, secure bool) int {
 	if el == 3 {
 		return 0
 	}
 	a := c.accessFrom(el, secure)
+	guest := el == 1 && !secure // ICH_HCR_EL2 comes before SCR_EL3
+	var toEL2, toEL3 bool
 	switch r {
 	case ICC_IAR0_EL1, ICC_EOIR0_EL1, ICC_HPPIR0_EL1, ICC_BPR0_EL1, ICC_AP0R0_EL1, ICC_IGRPEN0_EL1:
-		if a.fiq && !(el == 1 && a.fmo) {
-			return 3
-		}
+		toEL2 = guest && c.virt.hcr&hcrTALL0 != 0
+		toEL3 = a.fiq && !a.isVirtual(r)
 	case ICC_IAR1_EL1, ICC_EOIR1_EL1, ICC_HPPIR1_EL1, ICC_BPR1_EL1, ICC_AP1R0_EL1, ICC_IGRPEN1_EL1:
-		if a.irq && !(el == 1 && a.imo) {
-			return 3
-		}
+		toEL2 = guest && c.virt.hcr&hcrTALL1 != 0
+		toEL3 = a.irq && !a.isVirtual(r)
+	case ICC_DIR_EL1:
+		toEL2 = guest && c.virt.hcr&(hcrTDIR|hcrTC) != 0
+		toEL3 = a.fiq && a.irq && !a.isVirtual(r)
+	case ICC_PMR_EL1, ICC_RPR_EL1, ICC_CTLR_EL1:
+		toEL2 = guest && c.virt.hcr&hcrTC != 0
+		toEL3 = a.fiq && a.irq && !a.isVirtual(r)
 	case ICC_SGI0R_EL1, ICC_SGI1R_EL1, ICC_ASGI1R_EL1:
-		if el == 1 && (a.fmo || a.imo) {
-			return 2
-		}
-		if a.fiq && a.irq {
-			return 3
-		}
-	case ICC_PMR_EL1, ICC_RPR_EL1, ICC_DIR_EL1, ICC_CTLR_EL1:
-		if a.fiq && a.irq && !(el == 1 && (a.fmo || a.imo)) {
-			return 3
-		}
+		toEL2 = guest && (a.fmo || a.imo || c.virt.hcr&hcrTC != 0)
+		toEL3 = a.fiq && a.irq
+	}
+	switch {
+	case toEL2:
+		return 2
+	case toEL3:
+		return 3
 	}
 	return 0
 }
 
-// ReadSys reads a system register. el is the current exception level, 1 to 3, and secure the current security state. ok is false where the
-// read is UNDEFINED. Reading ICC_IAR0_EL1 and ICC_IAR1_EL1 acknowledges.
+// ReadSys reads a system register. el is the current exception level, 1 to 3, and secure the current security state. ok is
+// false where the read is UNDEFINED. Reading ICC_IAR0_EL1 and ICC_IAR1_EL1 acknowledges.
 func (c *CPUInterface) ReadSys(r Reg, el int, secure bool) (v uint64, ok bool) {
 	if el < lowestEL(r) {
 		return 0, false
 	}
 	a := c.accessFrom(el, secure)
+	if a.isVirtual(r) {
+		return c.readVirtual(r)
+	}
 	switch r {
 	case ICC_IAR1_EL1:
 		return uint64(c.readIAR(c.pendingGroup1(a))), true
@@ -215,7 +222,7 @@ func (c *CPUInterface) ReadSys(r Reg, el int, secure bool) (v uint64, ok bool) {
 	case ICC_IGRPEN1_EL3:
 		return uint64(c.enable>>Group1NS&1 | c.enable>>Group1S&1<<1), true
 	}
-	return 0, false
+	return c.readHypervisor(r)
 }
 
 // WriteSys writes a system register; the parameters are those of ReadSys. It is false where the write is UNDEFINED.
@@ -224,6 +231,9 @@ func (c *CPUInterface) WriteSys(r Reg, v uint64, el int, secure bool) (ok bool) 
 		return false
 	}
 	a := c.accessFrom(el, secure)
+	if a.isVirtual(r) {
+		return c.writeVirtual(r, v)
+	}
 	switch r {
 	case ICC_EOIR1_EL1:
 		c.endOfInterrupt(uint32(v&intidMask), false, a)
@@ -278,7 +288,7 @@ func (c *CPUInterface) WriteSys(r Reg, v uint64, el int, secure bool) (ok bool) 
 		c.enableGroup(Group1NS, v&1 != 0)
 		c.enableGroup(Group1S, v&2 != 0)
 	default:
-		return false
+		return c.writeHypervisor(r, v)
 	}
 	return true
 }

@@ -1,9 +1,12 @@
 // Plays a list of single instructions in chosen exception levels and security states of a real or emulated PE, and sends what
 // each of them did over the UART. It is the guest half of the comparison in qemu_test.go.
 //
-// An entry is 32 bytes: kind (0 execute, 1 set the routing bits of SCR_EL3 from x0, 2 end, 3 set HCR_EL2 from x0), world, 2 bytes of padding, the instruction
-// word, x0, x1. Worlds: 0 EL3 with SCR_EL3.NS = 0, 1 secure EL1, 2 non-secure EL1, 3 EL3 with NS = 1, 4 non-secure EL2.
-// A result is 16 bytes: status (0 executed, 1 exception, 2 an interrupt was taken instead) and x0, or ESR_EL3 for status 1.
+// An entry is 32 bytes: kind (0 execute, 1 set the routing bits of SCR_EL3 from x0, 2 end, 3 set HCR_EL2 from x0), world, 2
+// bytes of padding, the instruction word, x0, x1. Worlds: 0 EL3 with SCR_EL3.NS = 0, 1 secure EL1, 2 non-secure EL1, 3 EL3 with
+// NS = 1, 4 non-secure EL2.
+// A result is 16 bytes: status (0 executed, 1 exception, 2 an interrupt was taken instead) and x0, or for status 1 the syndrome
+// register of the exception level that took it, with bit 40 set for EL2. EL1 does not take exceptions, but hands them on with
+// SMC #1.
 
 	.equ	UART, 0x09000000
 	.equ	ENTRIES, 0x41000000
@@ -23,6 +26,7 @@ primary:
 	msr	vbar_el3, x0
 	adr	x0, lower_vectors
 	msr	vbar_el1, x0
+	adr	x0, hyp_vectors
 	msr	vbar_el2, x0
 	mov	x0, #1 << 31		// EL1 is AArch64
 	msr	hcr_el2, x0
@@ -96,14 +100,21 @@ taken:
 	lsr	x6, x5, #26
 	cmp	x6, #0x17
 	b.ne	failed
-	tst	x5, #0xffff
-	b.eq	record
+	and	x6, x5, #0xffff
+	cbz	x6, record
+	cmp	x6, #1
+	b.eq	failed
+	cmp	x6, #2
+	mrs	x6, elr_el2
+	b.eq	before
+	mrs	x5, esr_el2
+	orr	x5, x5, #1 << 40
 failed:	mov	x7, #1
 	mov	x9, x5
 	b	record
 interrupted:
-	mrs	x5, elr_el3
-	cmp	x5, x22
+	mrs	x6, elr_el3
+before:	cmp	x6, x22
 	b.ne	record			// after the instruction
 	mov	x7, #2
 record:	stp	x7, x9, [x20], #16
@@ -146,6 +157,19 @@ lower_vectors:
 	.rept	16
 	.balign	128
 	smc	#1
+	.endr
+
+	.balign	2048
+hyp_vectors:
+	.rept	4
+	.balign	128
+	smc	#3
+	.balign	128
+	smc	#2
+	.balign	128
+	smc	#2
+	.balign	128
+	smc	#3
 	.endr
 
 // The instruction that is played has a page of its own.
