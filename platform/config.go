@@ -53,7 +53,7 @@ type Config struct {
 	Initrd []byte
 	// Append is the kernel's command line.
 	Append string
-	// DTB replaces the device tree that the board makes.
+	// DTB replaces the device tree that the board makes, but for the command line and the initrd's place in /chosen.
 	DTB []byte
 	// BIOS is what flash 0 holds, at most FlashSize bytes.
 	BIOS []byte

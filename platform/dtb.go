@@ -53,14 +53,6 @@ func node(name string, p []dt.Property, children ...*dt.Node) *dt.Node {
 // Tree builds the board's device tree (Devicetree Specification 0.4): what QEMU's virt has, as far as it is modelled, and
 // what this board adds. initrd may be empty.
 func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
-	chosen := []dt.Property{text("stdout-path", fmt.Sprintf("/pl011@%x", UART0Base))}
-	if m.cfg.Append != "" {
-		chosen = append(chosen, text("bootargs", m.cfg.Append))
-	}
-	if initrd.Size != 0 {
-		chosen = append(chosen, dt.PropertyU64("linux,initrd-start", initrd.Base),
-			dt.PropertyU64("linux,initrd-end", initrd.Base+initrd.Size))
-	}
 	root := node("", []dt.Property{
 		cells("interrupt-parent", phandleGIC),
 		text("model", "linux,dummy-virt"),
@@ -147,12 +139,29 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 		cells("phandle", phandleClock), text("compatible", "fixed-clock"), cells("#clock-cells", 0),
 		cells("clock-frequency", 24_000_000), text("clock-output-names", "clk24mhz"),
 	}))
-	add(node("chosen", chosen))
+	add(node("chosen", []dt.Property{text("stdout-path", fmt.Sprintf("/pl011@%x", UART0Base))}))
+	m.choose(root, initrd)
 
 	return &dt.FDT{
 		// Magic, Version and LastCompVersion are those of version 17 of the format (5.2).
 		Header:   dt.Header{Magic: dt.Magic, Version: 17, LastCompVersion: 16},
 		RootNode: root,
+	}
+}
+
+// choose puts command line and initrd into /chosen, as QEMU does to a tree that it is given too.
+func (m *Machine) choose(root *dt.Node, initrd loader.Range) {
+	chosen, ok := root.LookupChildByName("chosen")
+	if !ok {
+		chosen = node("chosen", nil)
+		root.Children = append(root.Children, chosen)
+	}
+	if m.cfg.Append != "" {
+		chosen.Update(text("bootargs", m.cfg.Append))
+	}
+	if initrd.Size != 0 {
+		chosen.Update(dt.PropertyU64("linux,initrd-start", initrd.Base))
+		chosen.Update(dt.PropertyU64("linux,initrd-end", initrd.Base+initrd.Size))
 	}
 }
 
@@ -162,12 +171,20 @@ func (m *Machine) DTB() []byte { return m.dtb }
 // makeDTB builds the device tree and finds its address. k is the kernel to place it for, or nil.
 func (m *Machine) makeDTB(k *loader.Image, ram loader.Range) error {
 	build := func(initrd loader.Range) error {
+		tree := m.Tree(initrd)
 		if m.cfg.DTB != nil {
-			m.dtb = m.cfg.DTB
-			return nil
+			if m.cfg.Append == "" && initrd.Size == 0 {
+				m.dtb = m.cfg.DTB
+				return nil
+			}
+			var err error
+			if tree, err = dt.ReadFDT(bytes.NewReader(m.cfg.DTB)); err != nil {
+				return fmt.Errorf("%w: device tree: %w", ErrConfig, err)
+			}
+			m.choose(tree.RootNode, initrd)
 		}
 		var b bytes.Buffer
-		if _, err := m.Tree(initrd).Write(&b); err != nil {
+		if _, err := tree.Write(&b); err != nil {
 			return fmt.Errorf("%w: device tree: %w", ErrConfig, err)
 		}
 		m.dtb = b.Bytes()

@@ -222,6 +222,13 @@ func (m *Machine) Input(uart int, p []byte) {
 	}
 }
 
+// Pending is how many bytes of input a UART has not taken yet. It may be called from any goroutine.
+func (m *Machine) Pending(uart int) int {
+	m.input.mu.Lock()
+	defer m.input.mu.Unlock()
+	return len(m.input.data[uart])
+}
+
 func (in *input) drain(m *Machine) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
