@@ -23,7 +23,7 @@ const (
 
 // Outputs receives the interrupt inputs of one PE.
 type Outputs interface {
-	// SetLines is called after each change of either line, from within the call that caused it.
+	// SetLines is called after each change of either line, from within the call that caused it. It must not call the GIC.
 	SetLines(irq, fiq bool)
 }
 
@@ -134,7 +134,8 @@ func (c *CPUInterface) SetState(el int, secure bool) {
 // SetPPI is GIC.SetPPI for this PE.
 func (c *CPUInterface) SetPPI(intid uint32, level bool) { c.gic.SetPPI(c.index, intid, level) }
 
-// WakeRequest says whether an interrupt waits for this PE while GICR_WAKER.ProcessorSleep holds it back (IHI 0069, 10.1).
+// WakeRequest says whether an interrupt waits for this PE while GICR_WAKER.ProcessorSleep holds it back (IHI 0069, "Power
+// management").
 func (c *CPUInterface) WakeRequest() bool {
 	return c.asleep && c.highest(c.gic.enabledGroups()).group != noGroup
 }
@@ -199,7 +200,7 @@ func (c *CPUInterface) rescan() {
 	c.update()
 }
 
-// update decides whether the highest priority pending interrupt is signalled (IHI 0069, 4.8.3 to 4.8.6).
+// update decides whether the highest priority pending interrupt is signalled (IHI 0069, 4.8).
 func (c *CPUInterface) update() {
 	sig := noGroup
 	if c.canPreempt() {
@@ -257,7 +258,7 @@ func (c *CPUInterface) runningGroup() Group {
 	return noGroup
 }
 
-// groupPriority gives the mask that takes the group priority out of a priority of a group (IHI 0069, 4.8.5, tables 4-9 and 4-10).
+// groupPriority gives the mask that takes the group priority out of a priority of a group (IHI 0069, 4.8).
 func (c *CPUInterface) groupPriority(g Group) uint8 {
 	if g == Group1S && c.cbpr[bankS] || g == Group1NS && c.cbpr[bankNS] {
 		g = Group0
@@ -280,7 +281,7 @@ func (c *CPUInterface) interrupt(id uint32) (w *interrupts, bit uint32) {
 	return nil, 0
 }
 
-// acknowledge makes best active (IHI 0069, 4.1.2 and 4.8.2).
+// acknowledge makes best active (IHI 0069, 4.1 and 4.8).
 func (c *CPUInterface) acknowledge() uint32 {
 	b := c.best
 	id := uint32(b.id)

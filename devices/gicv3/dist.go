@@ -30,7 +30,7 @@ const (
 	idRegisters    = 0xffd0
 )
 
-// Fields of GICD_CTLR (IHI 0069, 12.9.4). The names are those of the secure view.
+// Fields of GICD_CTLR (IHI 0069, 12.9). The names are those of the secure view.
 const (
 	ctlrEnableGrp0   = 1 << 0
 	ctlrEnableGrp1NS = 1 << 1 // EnableGrp1 with DS, EnableGrp1A in the non-secure view
@@ -40,19 +40,19 @@ const (
 	ctlrDS           = 1 << 6
 )
 
-// Fields of GICD_TYPER (IHI 0069, 12.9.38): 16 bits of INTID, Aff3 may be non-zero. The range and security bits vary.
+// Fields of GICD_TYPER (IHI 0069, 12.9): 16 bits of INTID, Aff3 may be non-zero. The range and security bits vary.
 const (
 	typerFixed        = 0xf<<19 | 1<<24
 	typerSecurityExtn = 1 << 10
 )
 
-// iidr is the implementer's identification (IHI 0069, 12.9.11): Arm, revision and product 0, as in QEMU.
+// iidr is the implementer's identification (IHI 0069, 12.9): Arm, revision and product 0, as in QEMU.
 const iidr = 0x43b
 
-// routerIRM selects 1 of N routing in GICD_IROUTER<n> (IHI 0069, 12.9.22).
+// routerIRM selects 1 of N routing in GICD_IROUTER<n> (IHI 0069, 12.9).
 const routerIRM = 1 << 31
 
-// identification gives the registers from 0xffd0 on (IHI 0069, 12.1.12): CoreSight identification of an Arm GICv3, whose part
+// identification gives the registers from 0xffd0 on (IHI 0069, 12.1): CoreSight identification of an Arm GICv3, whose part
 // number differs between the two kinds of frame. PIDR2 says GICv3.
 func identification(off uint64, part uint8) uint64 {
 	ids := [...]uint8{0x44, 0, 0, 0, part, 0xb4, 0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1}
@@ -90,7 +90,7 @@ func (d distributor) Read(off uint64, size int, a bus.Attr) (uint64, bus.Respons
 		}
 	}
 	if !ok {
-		// Reserved registers are RAZ/WI (IHI 0069, 12.1.2).
+		// Reserved registers are RAZ/WI (IHI 0069, 12.1).
 		g.guestError(sourceGICD, "READ", off, size)
 	}
 	return v, bus.OKAY
@@ -305,7 +305,7 @@ func (g *GIC) hasNSACR(off uint64) bool {
 }
 
 // readBitmap reads one of the registers with a bit for each interrupt; base is the first of its kind. Non-secure access to
-// secure interrupts follows GICD_NSACR<n> (IHI 0069, 12.9.27).
+// secure interrupts follows GICD_NSACR<n> (IHI 0069, 12.9).
 func (g *GIC) readBitmap(base uint64, n int, ns bool) uint32 {
 	w := &g.spi[n]
 	switch base {
@@ -367,7 +367,7 @@ func (g *GIC) writePriority(id uint64, v uint8, ns bool) {
 	}
 }
 
-// viewPriority gives the priority of an interrupt as the access sees it (IHI 0069, 4.8.6): the upper half of the priorities
+// viewPriority gives the priority of an interrupt as the access sees it (IHI 0069, 4.8): the upper half of the priorities
 // looks like all of them to non-secure software, and secure interrupts have none.
 func viewPriority(p uint8, nonSecureInt, ns bool) uint8 {
 	switch {
@@ -388,7 +388,7 @@ func setPriority(p *uint8, v uint8, nonSecureInt, ns bool) {
 	}
 }
 
-// readConfig spreads half of a word of trigger types over the odd bits of GICD_ICFGR<n> (IHI 0069, 12.9.9).
+// readConfig spreads half of a word of trigger types over the odd bits of GICD_ICFGR<n> (IHI 0069, 12.9).
 func readConfig(edge uint32, upper bool) uint32 {
 	if upper {
 		edge >>= 16

@@ -42,7 +42,7 @@ func TestSignals(t *testing.T) {
 	want(t, "RPR", m.mrs(0, nsel1, ICC_RPR_EL1), 0xff)
 }
 
-// TestSpecialIdentifiers is about who may acknowledge what (IHI 0069, 2.2.1 and 4.2.3).
+// TestSpecialIdentifiers is about who may acknowledge what (IHI 0069, 2.2.1).
 func TestSpecialIdentifiers(t *testing.T) {
 	const id = 60
 	for _, tc := range []struct {
@@ -79,7 +79,7 @@ func TestSpecialIdentifiers(t *testing.T) {
 }
 
 // TestBinaryPoint checks for each binary point whether an interrupt preempts a running one, against the tables of IHI 0069,
-// 4.8.5: the group priority of Group 0 and secure Group 1 is bits 7 to BPR + 1, that of non-secure Group 1 bits 7 to BPR.
+// 4.8: the group priority of Group 0 and secure Group 1 is bits 7 to BPR + 1, that of non-secure Group 1 bits 7 to BPR.
 func TestBinaryPoint(t *testing.T) {
 	for _, g := range []Group{Group0, Group1S, Group1NS} {
 		for bpr := range uint64(8) {
@@ -127,7 +127,7 @@ func TestBinaryPoint(t *testing.T) {
 	}
 }
 
-// TestCommonBinaryPoint follows the description of ICC_CTLR_EL3.CBPR_* and ICC_BPR1_EL1 (IHI 0069, 12.2.5 and 12.2.7).
+// TestCommonBinaryPoint follows the description of ICC_CTLR_EL3.CBPR_* and ICC_BPR1_EL1 (IHI 0069, 12.2).
 func TestCommonBinaryPoint(t *testing.T) {
 	m := open(t, 1)
 	m.msr(0, el3s, ICC_BPR0_EL1, 5)
@@ -250,7 +250,7 @@ func TestNonSecureCannot(t *testing.T) {
 	want(t, "PMR without SCR_EL3.FIQ", m.mrs(0, nsel1, ICC_PMR_EL1), 0x30)
 }
 
-// TestSGIForwarding is the table of IHI 0069, 12.1.10.
+// TestSGIForwarding is the table of IHI 0069, "Forwarding an SGI to a target PE".
 func TestSGIForwarding(t *testing.T) {
 	for _, tc := range []struct {
 		secure bool
@@ -325,7 +325,7 @@ func TestSGIAffinity(t *testing.T) {
 	}
 }
 
-// TestOneOfN routes interrupts to any PE that takes part (IHI 0069, 3.3.2).
+// TestOneOfN routes interrupts to any PE that takes part (IHI 0069, 2.3).
 func TestOneOfN(t *testing.T) {
 	m := open(t, 4)
 	m.setGroup(60, Group1NS)
@@ -459,7 +459,7 @@ func TestDisableSecurity(t *testing.T) {
 	want(t, "GICD_CTLR after reset", m.r32(el3s, gicdBase+gicdCTLR), 0x30)
 }
 
-// TestDistributorViews checks what non-secure software sees of an interrupt, by group and GICD_NSACR<n> (IHI 0069, 12.9.27).
+// TestDistributorViews checks what non-secure software sees of an interrupt, by group and GICD_NSACR<n> (IHI 0069, 12.9).
 func TestDistributorViews(t *testing.T) {
 	const id, n, bit = 77, 2, 1 << 13
 	const own = 4 // the interrupt is non-secure

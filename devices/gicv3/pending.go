@@ -14,7 +14,7 @@ type interrupts struct {
 }
 
 // pending gives the interrupts with pending state. A level-sensitive interrupt is pending as long as its line is high, or
-// when software made it so (IHI 0069, 4.1.2).
+// when software made it so (IHI 0069, 4.1).
 func (w *interrupts) pending() uint32 { return w.latch | w.level&^w.edge }
 
 // ready gives the interrupts that can be forwarded to a PE as far as their own state goes: enabled, pending and not active.
@@ -53,7 +53,7 @@ func (g *GIC) inGroups(w *interrupts, set groupSet) uint32 {
 	return m
 }
 
-// groupOf gives the group of interrupt i, 0 to 31, of w (IHI 0069, 4.6, table 4-2).
+// groupOf gives the group of interrupt i, 0 to 31, of w (IHI 0069, 4.6).
 func (g *GIC) groupOf(w *interrupts, i uint32) Group {
 	switch {
 	case w.group>>i&1 != 0:
@@ -94,7 +94,7 @@ func (g *GIC) touch(n int) {
 }
 
 // choose decides which PE takes the 1 of N interrupts of each group: the lowest-numbered one that is awake, has the group
-// enabled in its CPU interface and does not refuse with GICR_CTLR.DPG* (IHI 0069, 3.3.2). It must follow each change of these.
+// enabled in its CPU interface and does not refuse with GICR_CTLR.DPG* (IHI 0069, 2.3). It must follow each change of these.
 func (g *GIC) choose() {
 	for grp := range g.chosen {
 		g.chosen[grp] = -1

@@ -405,7 +405,7 @@ func TestQEMUResetValues(t *testing.T) {
 		case addr >= gicrBase && frame == gicrCTLR:
 			return got^want == 2 // CES, for the Enable_LPIs that we do not have
 		case addr >= gicrBase && frame == gicrWAKER && st.world == nsel1:
-			return got == 0 // a secure register (IHI 0069, 12.11.42)
+			return got == 0 // a secure register (IHI 0069, 12.11)
 		case st.insn == 0xd5200000|uint32(ICC_CTLR_EL3)<<5:
 			return got^want == 1<<17 // nDS: our GICD_CTLR.DS can be set
 		}

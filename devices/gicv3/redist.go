@@ -30,7 +30,7 @@ const (
 	gicrNSACR      = sgiBase + 0xe00
 )
 
-// Fields of GICR_CTLR (IHI 0069, 12.11.2), GICR_TYPER (12.11.35) and GICR_WAKER (12.11.42).
+// Fields of GICR_CTLR, GICR_TYPER and GICR_WAKER (IHI 0069, 12.11).
 const (
 	gicrDPG0  = 1 << 24
 	gicrDPG1N = 1 << 25

@@ -3,7 +3,7 @@ package gicv3
 // Reg is a system register: op0, op1, CRn, CRm and op2 packed as in bits 20 to 5 of MRS and MSR.
 type Reg = uint16
 
-// The system registers of the CPU interface (IHI 0069, 12.2; DDI 0487, D24.9).
+// The system registers of the CPU interface (IHI 0069, 12.2).
 const (
 	ICC_PMR_EL1     Reg = 3<<14 | 4<<7 | 6<<3
 	ICC_IAR0_EL1    Reg = 3<<14 | 12<<7 | 8<<3
@@ -37,7 +37,7 @@ const (
 	ICC_IGRPEN1_EL3 Reg = 3<<14 | 6<<11 | 12<<7 | 12<<3 | 7
 )
 
-// Fields of ICC_CTLR_EL1 (IHI 0069, 12.2.6) and ICC_CTLR_EL3 (12.2.7).
+// Fields of ICC_CTLR_EL1 and ICC_CTLR_EL3 (IHI 0069, 12.2).
 const (
 	ctlrCBPR    = 1 << 0
 	ctlrEOImode = 1 << 1
@@ -52,7 +52,7 @@ const (
 	ctlrCommon = (priorityBits-1)<<8 | 1<<11 | 1<<15
 )
 
-// ICC_SRE_ELx (IHI 0069, 12.2.22 to 12.2.24): system register access cannot be turned off, there is no bypass, and lower
+// ICC_SRE_ELx (IHI 0069, 12.2): system register access cannot be turned off, there is no bypass, and lower
 // levels may always access their own register.
 const (
 	sreFixed  = 7 // DIB, DFB, SRE
@@ -62,7 +62,7 @@ const (
 // intidMask selects an interrupt identifier of IDbits size.
 const intidMask = 0xff_ffff
 
-// Bits of SCR_EL3 (DDI 0487, D24.2.150) and HCR_EL2 (D24.2.62) that the CPU interface depends on.
+// Bits of SCR_EL3 and HCR_EL2 (DDI 0487, "General system control registers") that the CPU interface depends on.
 const (
 	scrNS  = 1 << 0
 	scrIRQ = 1 << 1
@@ -101,7 +101,7 @@ func (c *CPUInterface) accessFrom(el int, secure bool) access {
 // secureState says whether the PE is in secure state, which EL3 always is.
 func (a access) secureState() bool { return a.el == 3 || a.secure }
 
-// nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8.6): to non-secure software the upper
+// nonSecureView says whether priorities are seen in their non-secure view (IHI 0069, 4.8): to non-secure software the upper
 // half of the priorities looks like all of them, unless it owns Group 0 too.
 func (a access) nonSecureView() bool { return !a.secureState() && a.fiq }
 
@@ -362,7 +362,7 @@ func (c *CPUInterface) writePMR(v uint8, a access) {
 	c.update()
 }
 
-// readBPR1 follows IHI 0069, 12.2.5: where a common binary point is in use, EL1 and EL2 see ICC_BPR0_EL1 (+ 1 if non-secure).
+// readBPR1 follows IHI 0069, 12.2: where a common binary point is in use, EL1 and EL2 see ICC_BPR0_EL1 (+ 1 if non-secure).
 func (c *CPUInterface) readBPR1(a access) uint8 {
 	if a.el < 3 && c.cbpr[a.bank()] {
 		if a.secure {
@@ -435,7 +435,7 @@ func (c *CPUInterface) split(a access) bool {
 	return c.eoimode[a.bank()]
 }
 
-// endOfInterrupt is a write of ICC_EOIR0_EL1 or ICC_EOIR1_EL1 (IHI 0069, 4.1.2, 12.2.10 and 12.2.11). Identifiers that name no
+// endOfInterrupt is a write of ICC_EOIR0_EL1 or ICC_EOIR1_EL1 (IHI 0069, 4.1, 12.2). Identifiers that name no
 // interrupt, and a register that does not fit the group of the running priority, have no effect.
 func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a access) {
 	w, bit := c.interrupt(id)
@@ -466,7 +466,7 @@ func (c *CPUInterface) endOfInterrupt(id uint32, zero bool, a access) {
 	}
 }
 
-// writeDIR is a write of ICC_DIR_EL1 (IHI 0069, 12.2.9). It has no effect without EOImode, and on interrupts that the access may
+// writeDIR is a write of ICC_DIR_EL1 (IHI 0069, 12.2). It has no effect without EOImode, and on interrupts that the access may
 // not deactivate: those routed to a higher exception level, and secure ones from non-secure state.
 func (c *CPUInterface) writeDIR(id uint32, a access) {
 	w, bit := c.interrupt(id)
@@ -484,7 +484,7 @@ func (c *CPUInterface) writeDIR(id uint32, a access) {
 	}
 }
 
-// Fields of ICC_SGI0R_EL1, ICC_SGI1R_EL1 and ICC_ASGI1R_EL1 (IHI 0069, 12.2.19 to 12.2.21).
+// Fields of ICC_SGI0R_EL1, ICC_SGI1R_EL1 and ICC_ASGI1R_EL1 (IHI 0069, 12.2).
 const (
 	sgiIRM        = 1 << 40
 	sgiINTIDShift = 24
@@ -508,7 +508,8 @@ func (c *CPUInterface) sendSGI(v uint64, group Group, nonSecure bool) {
 	}
 }
 
-// receiveSGI makes an SGI pending if the target's configuration and GICR_NSACR allow it (IHI 0069, 12.1.10).
+// receiveSGI makes an SGI pending if the target's configuration and GICR_NSACR allow it (IHI 0069, "Forwarding an SGI to a
+// target PE").
 func (c *CPUInterface) receiveSGI(id uint32, group Group, nonSecure bool) {
 	g := c.gic
 	own := g.groupOf(&c.private, id)

@@ -2,7 +2,7 @@ package gicv3
 
 import "math/bits"
 
-// The hypervisor's control registers of the virtual CPU interface (IHI 0069, 12.4; DDI 0487, D24.9). There is one ICH_LR<n>_EL2
+// The hypervisor's control registers of the virtual CPU interface (IHI 0069, 12.4). There is one ICH_LR<n>_EL2
 // for each list register, with op2 counting up.
 const (
 	ICH_AP0R0_EL2 Reg = 3<<14 | 4<<11 | 12<<7 | 8<<3
@@ -22,7 +22,7 @@ const NumListRegisters = 4
 // MaintenanceINTID is the PPI of the maintenance interrupt on QEMU's virt board. The GIC drives its line itself.
 const MaintenanceINTID = 25
 
-// Fields of ICH_HCR_EL2 (IHI 0069, 12.4.4).
+// Fields of ICH_HCR_EL2 (IHI 0069, 12.4).
 const (
 	hcrEn       = 1 << 0
 	hcrUIE      = 1 << 1
@@ -42,7 +42,7 @@ const (
 	hcrMask     = 0xff | hcrTC | hcrTALL0 | hcrTALL1 | hcrTSEI | hcrTDIR | hcrEOIcount
 )
 
-// Fields of ICH_MISR_EL2 (IHI 0069, 12.4.6).
+// Fields of ICH_MISR_EL2 (IHI 0069, 12.4).
 const (
 	misrEOI    = 1 << 0
 	misrU      = 1 << 1
@@ -54,7 +54,7 @@ const (
 	misrVGrp1D = 1 << 7
 )
 
-// Fields of ICH_VMCR_EL2 (IHI 0069, 12.4.7).
+// Fields of ICH_VMCR_EL2 (IHI 0069, 12.4).
 const (
 	vmcrVENG0      = 1 << 0
 	vmcrVENG1      = 1 << 1
@@ -68,7 +68,7 @@ const (
 		priorityMask<<vmcrVPMRShift
 )
 
-// Fields of ICH_LR<n>_EL2 (IHI 0069, 12.4.5).
+// Fields of ICH_LR<n>_EL2 (IHI 0069, 12.4).
 const (
 	lrActive    = 1 << 63
 	lrPending   = 1 << 62
@@ -81,13 +81,14 @@ const (
 	lrMask      = lrState | lrHW | lrGroup1 | priorityMask<<lrPrioShift | lrPINTID | intidMask
 )
 
-// vtr is ICH_VTR_EL2 (IHI 0069, 12.4.8): priority and preemption bits, 24-bit identifiers, A3V, no direct injection (nV4),
+// vtr is ICH_VTR_EL2 (IHI 0069, 12.4): priority and preemption bits, 24-bit identifiers, A3V, no direct injection (nV4),
 // separate trapping of ICV_DIR_EL1 (TDS), list registers.
 const vtr = (priorityBits-1)<<29 | (priorityBits-1)<<26 | 1<<23 | 1<<21 | 1<<20 | 1<<19 | (NumListRegisters - 1)
 
 // VirtualOutputs is implemented by Outputs that take virtual interrupts.
 type VirtualOutputs interface {
-	// SetVirtualLines is called after each change of either line, from within the call that caused it.
+	// SetVirtualLines is called after each change of either line, from within the call that caused it. It must not call the
+	// GIC.
 	SetVirtualLines(virq, vfiq bool)
 }
 
@@ -110,7 +111,7 @@ func (c *CPUInterface) VirtualLines() (virq, vfiq bool) {
 	return c.virt.lines&lineIRQ != 0, c.virt.lines&lineFIQ != 0
 }
 
-// isVirtual says whether an access of EL1 to an ICC register goes to the ICV register in its place (IHI 0069, 6.1).
+// isVirtual says whether an access of EL1 to an ICC register goes to the ICV register in its place (IHI 0069, chapter 6).
 func (a access) isVirtual(r Reg) bool {
 	if a.el != 1 || !a.fmo && !a.imo {
 		return false
@@ -455,7 +456,7 @@ func (c *CPUInterface) deactivateVirtual(i int) {
 // firstLPI is the lowest identifier of an LPI (IHI 0069, 2.2). Hypervisors may inject LPIs though there are no physical ones.
 const firstLPI = 8192
 
-// endVirtual is a write of ICV_EOIR0_EL1 or ICV_EOIR1_EL1 (IHI 0069, 12.3.7 and 12.3.8): it drops the highest active priority, and
+// endVirtual is a write of ICV_EOIR0_EL1 or ICV_EOIR1_EL1 (IHI 0069, 12.3): it drops the highest active priority, and
 // deactivates the interrupt if it is the one that had it.
 func (c *CPUInterface) endVirtual(group int, id uint32) {
 	v := &c.virt

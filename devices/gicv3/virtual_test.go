@@ -112,7 +112,7 @@ func TestGuestCannotEndSecure(t *testing.T) {
 	want(t, "active", m.r32(el3s, gicrBase+gicrISACTIVER0), 1<<29)
 }
 
-// TestMaintenance follows ICH_MISR_EL2 and ICH_EISR_EL2 (IHI 0069, 12.4.3 and 12.4.6).
+// TestMaintenance follows ICH_MISR_EL2 and ICH_EISR_EL2 (IHI 0069, 12.4).
 func TestMaintenance(t *testing.T) {
 	const idle = 0
 	for _, tc := range []struct {
@@ -256,7 +256,7 @@ func TestVirtualOutputs(t *testing.T) {
 	want(t, "physical calls", len(r.calls), 0)
 }
 
-// TestGuestBinaryPoint checks preemption among virtual interrupts against the tables of IHI 0069, 4.8.5, as TestBinaryPoint does.
+// TestGuestBinaryPoint checks preemption among virtual interrupts against the tables of IHI 0069, 4.8, as TestBinaryPoint does.
 func TestGuestBinaryPoint(t *testing.T) {
 	for group := range 2 {
 		for _, common := range []bool{false, true} {
