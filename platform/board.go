@@ -187,14 +187,20 @@ type gicPort struct {
 	index int
 }
 
-func (g *gicPort) ReadSys(reg uint16, a cpu.GICAccess) (uint64, bool) {
-	return g.cpu.ReadSys(gicv3.Reg(reg), gicv3.Access(a))
+func (g *gicPort) ReadSys(reg uint16, el int, secure bool) (uint64, bool) {
+	return g.cpu.ReadSys(gicv3.Reg(reg), el, secure)
 }
 
-func (g *gicPort) WriteSys(reg uint16, v uint64, a cpu.GICAccess) bool {
-	return g.cpu.WriteSys(gicv3.Reg(reg), v, gicv3.Access(a))
+func (g *gicPort) WriteSys(reg uint16, v uint64, el int, secure bool) bool {
+	return g.cpu.WriteSys(gicv3.Reg(reg), v, el, secure)
+}
+
+func (g *gicPort) Trap(reg uint16, el int, secure bool) int {
+	return g.cpu.Trap(gicv3.Reg(reg), el, secure)
 }
 
 func (g *gicPort) SetState(el int, secure bool) { g.cpu.SetState(el, secure) }
+
+func (g *gicPort) SetRouting(scr, hcr uint64) { g.cpu.SetRouting(scr, hcr) }
 
 func (g *gicPort) SetPPI(intid uint32, level bool) { g.gic.SetPPI(g.index, intid, level) }

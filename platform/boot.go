@@ -114,7 +114,7 @@ func (m *Machine) load() error {
 }
 
 // handOffGIC leaves the interrupt controller as trusted firmware does for the normal world: every interrupt in non-secure group
-// 1, group enables and affinity routing on for Secure state.
+// 1, affinity routing on, and a priority mask that non-secure software can change (IHI 0069, 4.8.6).
 func (m *Machine) handOffGIC() {
 	p := bus.NewPort(m.bus, bus.Attr{Secure: true, Privileged: true, ID: masterFirmware})
 	const (
@@ -133,5 +133,8 @@ func (m *Machine) handOffGIC() {
 	}
 	for i := range m.cpus {
 		store(GICRBase+uint64(i)*gicv3.RedistributorSize+gicrIGROUPR, 0xffffffff)
+		if !m.gic.CPU(i).WriteSys(gicv3.ICC_PMR_EL1, 0xff, 3, true) {
+			panic("BUG: the GIC refuses its firmware")
+		}
 	}
 }

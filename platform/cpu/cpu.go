@@ -34,23 +34,16 @@ type Config struct {
 // GIC is the interrupt controller's CPU interface. Registers are named by a64.Sys numbers; ok is false where the access is
 // UNDEFINED.
 type GIC interface {
-	ReadSys(reg uint16, a GICAccess) (v uint64, ok bool)
-	WriteSys(reg uint16, v uint64, a GICAccess) (ok bool)
+	ReadSys(reg uint16, el int, secure bool) (v uint64, ok bool)
+	WriteSys(reg uint16, v uint64, el int, secure bool) (ok bool)
+	// Trap gives the exception level that an access to reg is trapped to, or 0.
+	Trap(reg uint16, el int, secure bool) int
+	// SetRouting tells the values of SCR_EL3 and HCR_EL2; 0 stands for a register that does not exist.
+	SetRouting(scr, hcr uint64)
 	// SetState tells the exception level and security state, from which the interface decides between IRQ and FIQ.
 	SetState(el int, secure bool)
 	// SetPPI drives a private peripheral interrupt, 16 to 31.
 	SetPPI(intid uint32, level bool)
-}
-
-// GICAccess is what the CPU interface has to know about the processor that accesses a register.
-type GICAccess struct {
-	EL int
-	// Secure is SCR_EL3.NS == 0, at EL3 too; false without EL3.
-	Secure bool
-	// FIQ and IRQ are the bits of SCR_EL3; false without EL3.
-	FIQ, IRQ bool
-	// FMO and IMO are the bits of HCR_EL2 as they are in effect.
-	FMO, IMO bool
 }
 
 // Env is what a processor asks of its board. The calls see c.PC at the calling instruction's successor.
@@ -173,8 +166,8 @@ func (c *CPU) Reset(pc, context uint64, el int) {
 	c.pmu = pmuState{}
 	c.retired = 0
 	if el < highest && c.cfg.EL3 {
-		// What firmware leaves behind: AArch64 below, non-secure, nothing trapped (DDI 0487, D19.2.120).
-		c.sys.scr |= scrNS | scrRW | scrHCE
+		// What firmware leaves behind: AArch64 below, non-secure, group 0 interrupts at EL3, nothing trapped (DDI 0487, D19.2.120).
+		c.sys.scr |= scrNS | scrRW | scrHCE | scrFIQ
 	}
 	if el < 2 && c.cfg.EL2 {
 		c.sys.hcr |= hcrRW
@@ -242,6 +235,7 @@ func (c *CPU) stateChanged() {
 	c.updateFPTrap()
 	if c.cfg.GIC != nil {
 		c.cfg.GIC.SetState(int(c.el), c.secure)
+		c.cfg.GIC.SetRouting(c.sys.scr, c.sys.hcr)
 	}
 	c.check = true
 }

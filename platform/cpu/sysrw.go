@@ -576,23 +576,27 @@ func isGIC(key uint16) bool {
 	return false
 }
 
-func (c *CPU) gicAccess() GICAccess {
-	a := GICAccess{EL: int(c.el)}
-	if c.cfg.EL3 {
-		a.Secure = c.sys.scr&scrNS == 0
-		a.FIQ, a.IRQ = c.sys.scr&scrFIQ != 0, c.sys.scr&scrIRQ != 0
+// trapGIC asks the interface whether an access is trapped.
+func (c *CPU) trapGIC(key uint16) access {
+	switch c.cfg.GIC.Trap(key, int(c.el), c.secure) {
+	case 2:
+		return accessTrap2
+	case 3:
+		if !c.cfg.SMCIsCall { // no guest is there to take it
+			return accessTrap3
+		}
 	}
-	if c.cfg.EL2 && !a.Secure {
-		a.FMO, a.IMO = c.sys.hcr&(hcrFMO|hcrTGE) != 0, c.sys.hcr&(hcrIMO|hcrTGE) != 0
-	}
-	return a
+	return accessOK
 }
 
 func (c *CPU) readGIC(key uint16) (uint64, access) {
 	if c.cfg.GIC == nil {
 		return 0, accessUndef
 	}
-	v, ok := c.cfg.GIC.ReadSys(key, c.gicAccess())
+	if a := c.trapGIC(key); a != accessOK {
+		return 0, a
+	}
+	v, ok := c.cfg.GIC.ReadSys(key, int(c.el), c.secure)
 	c.check = true
 	if !ok {
 		return 0, accessUndef
@@ -604,8 +608,11 @@ func (c *CPU) writeGIC(key uint16, v uint64) access {
 	if c.cfg.GIC == nil {
 		return accessUndef
 	}
+	if a := c.trapGIC(key); a != accessOK {
+		return a
+	}
 	c.check = true
-	if !c.cfg.GIC.WriteSys(key, v, c.gicAccess()) {
+	if !c.cfg.GIC.WriteSys(key, v, int(c.el), c.secure) {
 		return accessUndef
 	}
 	return accessOK
