@@ -114,7 +114,7 @@ func (c *CPUInterface) Lines() (irq, fiq bool) {
 }
 
 // SetState tells the exception level, 0 to 3, and the security state of the PE, for the choice between IRQ and FIQ. At EL3
-// secure is not looked at. After reset the PE is taken to be at EL3, or in non-secure state if the GIC has one security state only.
+// secure is not looked at. At first the PE is taken to be at EL3, or in non-secure state if the GIC has one security state only.
 func (c *CPUInterface) SetState(el int, secure bool) {
 	v := viewNonSecure
 	if el == 3 {
@@ -158,11 +158,6 @@ func (c *CPUInterface) resetInterface() {
 	c.eoimode = [3]bool{}
 	c.virt.reset()
 	c.signal = noGroup
-	c.scr, c.hcr = 0, 0
-	c.view = viewEL3
-	if !c.gic.cfg.TwoSecurityStates {
-		c.view = viewNonSecure
-	}
 }
 
 func (c *CPUInterface) resetRedistributor() {

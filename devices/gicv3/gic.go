@@ -121,6 +121,9 @@ func New(cfg Config) *GIC {
 		c.index = i
 		c.affinity = cfg.MPIDR(i) & affinityMask
 		c.name = fmt.Sprintf("cpu%d", i)
+		if cfg.TwoSecurityStates {
+			c.view = viewEL3
+		}
 	}
 	g.Reset()
 	return g
@@ -135,8 +138,8 @@ func (g *GIC) NumINTIDs() int { return g.words * 32 }
 // CPU gives the CPU interface of PE i.
 func (g *GIC) CPU(i int) *CPUInterface { return &g.cpus[i] }
 
-// Reset brings all registers to their reset values. The levels of the input lines stay: they belong to the devices that drive
-// them.
+// Reset brings all registers to their reset values. The levels of the input lines stay, and so does what the PEs told of their
+// state: these belong to the devices and PEs, which may be reset before or after.
 func (g *GIC) Reset() {
 	g.ctlr = ctlrARE | ctlrARENS
 	if !g.cfg.TwoSecurityStates {
