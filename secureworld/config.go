@@ -124,11 +124,11 @@ func DefaultConfig() Config {
 		OPTEE: OPTEE{
 			UUID: uuid, Major: 4, Minor: 9, Threads: 8, DynamicPools: true,
 			UseCases: []tee.UseCase{
-				useCase(optee.UseCaseSecureVideoPlay, 8<<20,
+				useCase(optee.UseCaseSecureVideoPlay, 1<<20,
 					masters(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDHDLCD),
 					masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform)),
-				useCase(optee.UseCaseTrustedUI, 4<<20, masters(bus.NSAIDHDLCD), 0),
-				useCase(optee.UseCaseSecureVideoRecord, 8<<20,
+				useCase(optee.UseCaseTrustedUI, 1<<20, masters(bus.NSAIDHDLCD), 0),
+				useCase(optee.UseCaseSecureVideoRecord, 1<<20,
 					masters(bus.NSAIDTransform, bus.NSAIDCrypto), masters(bus.NSAIDTransform)),
 			},
 		},
