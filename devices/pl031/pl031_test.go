@@ -131,6 +131,9 @@ func TestAlarm(t *testing.T) {
 		t.Fatal("no interrupt")
 	}
 	r.expect(MIS, 1)
+	if r.clock.Next() != vtime.Never {
+		t.Error("a pending alarm keeps a timer")
+	}
 	r.set(ICR, 0)
 	r.expect(MIS, 1) // DDI 0224, 3.3.8: bit 0 clears
 	r.set(ICR, 1)

@@ -779,6 +779,67 @@ func TestRequestRegisters(t *testing.T) {
 	b.expect(EnbldChns, 1)
 }
 
+// TestCredit sees that a request permits no more than its burst, in its item, of its channel's run.
+func TestCredit(t *testing.T) {
+	const srcP, dstP = 1, 2
+	b := newBoard(t)
+	b.fill(ramBase, pattern(64))
+	b.set(Configuration, Enable)
+	const burst4 = 1<<SrcBurstShift | 1<<DstBurstShift
+	config := func(flow uint32) uint32 {
+		return memory | flow<<FlowShift | srcP<<SrcPeripheralShift | dstP<<DstPeripheralShift | ChannelEnable
+	}
+	moved := func(n int) {
+		t.Helper()
+		want := append(pattern(64)[:n:n], make([]byte, 64-n)...)
+		if got := b.memory(ramBase+0x1000, 64); !bytes.Equal(got, want) {
+			t.Errorf("moved % x, want %d bytes", got, n)
+		}
+	}
+	// Two items of 2 bytes: the rest of the first request's burst does not count for the second item.
+	b.fill(ramBase+0x800, words(ramBase+2, ramBase+0x1002, 0, copy8|burst4|2))
+	b.program(0, ramBase, ramBase+0x1000, ramBase+0x800, copy8|burst4|2, config(FlowPeriphToMem))
+	b.set(SoftBReq, 1<<srcP)
+	b.finish()
+	moved(2)
+	b.expect(EnbldChns, 1)
+	b.set(SoftBReq, 1<<srcP)
+	b.finish()
+	moved(4)
+	b.expect(EnbldChns, 0)
+	// A request that was served before the channel stopped does not count when it starts again, nor do bytes in its FIFO.
+	b.program(0, ramBase, ramBase+0x1000, 0, SrcIncrement|DstIncrement|burst4|Width32<<SrcWidthShift|3, config(FlowPeriphToPeriph))
+	b.set(SoftBReq, 1<<srcP)
+	b.set(SoftSReq, 1<<dstP)
+	b.finish()
+	b.set(ChannelConfig, 0)
+	b.program(0, ramBase+4, ramBase+0x1004, 0, copy8|burst4|4, config(FlowPeriphToMem))
+	b.finish()
+	moved(4)
+	b.set(SoftBReq, 1<<srcP)
+	b.finish()
+	moved(8)
+	b.expect(EnbldChns, 0)
+	// Requests that the item does not need stay: of a source that has given all, and of the destination of an empty item.
+	b.program(0, ramBase+8, ramBase+0x1008, 0, SrcIncrement|DstIncrement|Width16<<SrcWidthShift|1, config(FlowPeriphToPeriph))
+	b.set(SoftSReq, 1<<srcP)
+	b.set(SoftSReq, 1<<dstP)
+	b.finish()
+	moved(9)
+	b.set(SoftSReq, 1<<srcP)
+	b.finish()
+	b.expect(SoftSReq, 1<<srcP)
+	b.set(SoftBReq, 1<<dstP)
+	b.finish()
+	moved(10)
+	b.expect(SoftBReq, 0)
+	b.set(SoftBReq, 1<<dstP)
+	b.program(0, ramBase, ramBase+0x2000, 0, copy8, config(FlowMemToPeriph))
+	b.finish()
+	b.expect(EnbldChns, 0)
+	b.expect(SoftBReq, 1<<dstP)
+}
+
 // TestEndian follows the byte order tables: a copy between masters of one order keeps bytes, between two it swaps units.
 func TestEndian(t *testing.T) {
 	for _, c := range []struct {

@@ -101,9 +101,8 @@ const (
 )
 
 const (
-	itemBytes           = 16 // of a linked list item
-	fifoBytes           = 16 // DDI 0196, 2.1: each channel has a FIFO of four words
-	addressSpace uint64 = 1 << 32
+	itemBytes = 16 // of a linked list item
+	fifoBytes = 16 // DDI 0196, 2.1: each channel has a FIFO of four words
 )
 
 // id is PeriphID0 to 3 (part 0x080; two AHB masters, 8 channels) and PCellID0 to 3 (DDI 0196, 3.4.20 to 3.4.28).

@@ -136,7 +136,7 @@ func (d *PL080) grant(c *channel) {
 // is the flow controller (DDI 0196, 2.2 and 3.4.9 to 3.4.12).
 func (r *requestBits) serve(s *side, peripheral, unit, burst uint32, controller *side) {
 	bit := uint32(1) << peripheral
-	for s.credit < unit && !s.last {
+	for s.credit < unit {
 		switch {
 		case r.burst&bit != 0:
 			r.burst &^= bit
@@ -331,7 +331,7 @@ type access struct {
 
 // bulk reports whether the next n bytes may be one transaction of the model: plain memory in address order.
 func (d *PL080) bulk(a access, n uint32) bool {
-	return a.increment && !a.swap && uint64(a.addr)+uint64(n) <= addressSpace && n <= toPageEnd(a.addr) && d.port.IsRAM(uint64(a.addr))
+	return a.increment && !a.swap && n <= toPageEnd(a.addr) && d.port.IsRAM(uint64(a.addr))
 }
 
 // load reads the next bytes, whole units, and moves the address behind them. After an error the address is the one that failed, or
