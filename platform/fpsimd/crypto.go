@@ -33,24 +33,25 @@ func aesTables() (sbox, inverse [256]uint8) {
 	return sbox, inverse
 }
 
-// aesRound makes AESE or AESD: the key is added, then row i of the state is rotated by i*step columns and bytes are substituted
-// from the table.
-func aesRound(table *[256]uint8, step int) operation {
-	return onWords(func(d, n, _ words) words {
-		for i := range d {
-			d[i] ^= n[i]
-		}
-		var out words
-		for i := range d {
-			out[i] = substitute(table, d[i]&0xff|d[(i+step)&3]&0xff00|d[(i+2)&3]&0xff0000|d[(i-step)&3]&0xff000000)
-		}
-		return out
-	})
+// substitute takes one byte of each of four columns, row 0 from a to row 3 from d, and replaces it by its entry of the table.
+func substitute(table *[256]uint8, a, b, c, d uint32) uint32 {
+	return uint32(table[uint8(a)]) | uint32(table[uint8(b>>8)])<<8 | uint32(table[uint8(c>>16)])<<16 | uint32(table[d>>24])<<24
 }
 
-// substitute replaces each byte by its entry of the table.
-func substitute(table *[256]uint8, v uint32) uint32 {
-	return uint32(table[uint8(v)]) | uint32(table[uint8(v>>8)])<<8 | uint32(table[uint8(v>>16)])<<16 | uint32(table[v>>24])<<24
+// aese adds the key, rotates row i of the state by i columns and substitutes the bytes.
+func aese(r *a64.Regs, in *a64.Inst) {
+	d, n, t := &r.V[in.Rd&31], &r.V[in.Rn&31], &aesSbox
+	lo, hi := d[0]^n[0], d[1]^n[1]
+	a, b, c, e := uint32(lo), uint32(lo>>32), uint32(hi), uint32(hi>>32)
+	*d = words{substitute(t, a, b, c, e), substitute(t, b, c, e, a), substitute(t, c, e, a, b), substitute(t, e, a, b, c)}.pack()
+}
+
+// aesd is aese with the inverse rotation and substitution.
+func aesd(r *a64.Regs, in *a64.Inst) {
+	d, n, t := &r.V[in.Rd&31], &r.V[in.Rn&31], &aesInverse
+	lo, hi := d[0]^n[0], d[1]^n[1]
+	a, b, c, e := uint32(lo), uint32(lo>>32), uint32(hi), uint32(hi>>32)
+	*d = words{substitute(t, a, e, c, b), substitute(t, b, a, e, c), substitute(t, c, b, a, e), substitute(t, e, c, b, a)}.pack()
 }
 
 // aesDouble multiplies each byte by x.
@@ -98,7 +99,7 @@ func parity(x, y, z uint32) uint32     { return x ^ y ^ z }
 
 // SHA-1 (FIPS 180-4).
 
-func sha1(f func(x, y, z uint32) uint32) operation {
+func sha1Hash(f func(x, y, z uint32) uint32) operation {
 	return onWords(func(x, n, w words) words {
 		y := n[0]
 		for i := range w {
@@ -269,7 +270,8 @@ var sm4Sbox = [256]uint8{
 // sm4Rounds applies four rounds with the linear transformation l.
 func sm4Rounds(state, keys words, l func(uint32) uint32) words {
 	for _, key := range keys {
-		v := state[0] ^ l(substitute(&sm4Sbox, state[1]^state[2]^state[3]^key))
+		v := state[1] ^ state[2] ^ state[3] ^ key
+		v = state[0] ^ l(substitute(&sm4Sbox, v, v, v, v))
 		state = words{state[1], state[2], state[3], v}
 	}
 	return state
@@ -288,10 +290,10 @@ func cryptoOps() map[a64.Op]operation {
 		return onThree(func(_ *a64.Inst, n, _, _ uint64) uint64 { return f(n) })
 	}
 	return map[a64.Op]operation{
-		a64.VAESE: aesRound(&aesSbox, 1), a64.VAESD: aesRound(&aesInverse, -1),
+		a64.VAESE: aese, a64.VAESD: aesd,
 		a64.VAESMC: first(mixColumns), a64.VAESIMC: first(unmixColumns),
 
-		a64.VSHA1C: sha1(chooseWord), a64.VSHA1P: sha1(parity), a64.VSHA1M: sha1(majority),
+		a64.VSHA1C: sha1Hash(chooseWord), a64.VSHA1P: sha1Hash(parity), a64.VSHA1M: sha1Hash(majority),
 		a64.VSHA1SU0: onWords(sha1su0), a64.VSHA1SU1: onWords(sha1su1),
 		a64.VSHA1H:   func(r *a64.Regs, in *a64.Inst) { setS(r, in, rol(uint32(r.V[in.Rn&31][0]), 30)) },
 		a64.VSHA256H: onWords(sha256h), a64.VSHA256H2: onWords(sha256h2),
