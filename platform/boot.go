@@ -3,7 +3,6 @@ package platform
 import (
 	"fmt"
 
-	"gatehouse/devices/gicv3"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/loader"
 )
@@ -35,7 +34,7 @@ func (m *Machine) Reset() error {
 	}
 	if m.cfg.Firmware != nil {
 		if m.cfg.SecureWorld == SecureGo {
-			m.handOffGIC()
+			m.gic.BootNonSecure()
 		}
 		if err := m.cfg.Firmware.Reset((*host)(m)); err != nil {
 			return fmt.Errorf("firmware: %w", err)
@@ -111,30 +110,4 @@ func (m *Machine) load() error {
 	}
 	m.cpus[0].Reset(entry, x0, el)
 	return nil
-}
-
-// handOffGIC leaves the interrupt controller as trusted firmware does for the normal world: every interrupt in non-secure group
-// 1, affinity routing on, and a priority mask that non-secure software can change (IHI 0069, 4.8.6).
-func (m *Machine) handOffGIC() {
-	p := bus.NewPort(m.bus, bus.Attr{Secure: true, Privileged: true, ID: masterFirmware})
-	const (
-		gicdCTLR    = 0x0000 // IHI 0069, 12.9.4
-		gicdIGROUPR = 0x0080 // 12.9.7
-		gicrIGROUPR = 0x1_0080
-	)
-	store := func(addr uint64, v uint64) {
-		if resp := p.Store(addr, 4, v); resp != bus.OKAY {
-			panic("BUG: the GIC refuses its firmware")
-		}
-	}
-	store(GICDBase+gicdCTLR, 1<<4|1<<5) // ARE_S, ARE_NS
-	for i := 1; i < m.gic.NumINTIDs()/32; i++ {
-		store(GICDBase+gicdIGROUPR+uint64(4*i), 0xffffffff)
-	}
-	for i := range m.cpus {
-		store(GICRBase+uint64(i)*gicv3.RedistributorSize+gicrIGROUPR, 0xffffffff)
-		if !m.gic.CPU(i).WriteSys(gicv3.ICC_PMR_EL1, 0xff, 3, true) {
-			panic("BUG: the GIC refuses its firmware")
-		}
-	}
 }

@@ -23,7 +23,13 @@ func (h *host) CPUState(i int) firmware.CPUState {
 	return firmware.CPUOff
 }
 
-func (h *host) StartCPU(i int, entry, context uint64, el int) { h.cpus[i].Reset(entry, context, el) }
+func (h *host) StartCPU(i int, entry, context uint64, el int) {
+	h.gic.CPU(i).Reset()
+	if h.cfg.SecureWorld == SecureGo {
+		h.gic.CPU(i).BootNonSecure()
+	}
+	h.cpus[i].Reset(entry, context, el)
+}
 
 func (h *host) StopCPU(i int) { h.cpus[i].PowerOff() }
 
