@@ -182,7 +182,7 @@ func (c *CPU) pure(in *a64.Inst) {
 	case a64.ANDs32:
 		r = uint64(uint32(rn) & (shifted32(uint32(rm), in.Opt) ^ uint32(in.Imm)))
 	case a64.ORRs64:
-		r = rn | shifted64(rm, in.Opt) ^ in.Imm
+		r = rn | (shifted64(rm, in.Opt) ^ in.Imm)
 	case a64.ORRs32:
 		r = uint64(uint32(rn) | (shifted32(uint32(rm), in.Opt) ^ uint32(in.Imm)))
 	case a64.EORs64:
