@@ -32,7 +32,7 @@ var images = []image{
 	{name: "bench", float: true},
 }
 
-var flags = strings.Fields(`-std=gnu11 -O2 -Wall -Wextra -Werror -march=armv8-a -mstrict-align -mno-outline-atomics
+var flags = strings.Fields(`-std=gnu11 -Wall -Wextra -Werror -march=armv8-a -mstrict-align -mno-outline-atomics
 	-ffreestanding -nostdlib -static -no-pie -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-ident
 	-ffp-contract=off -fno-math-errno -ffunction-sections -fdata-sections -Irt
 	-Wl,--build-id=none,--gc-sections,-z,max-page-size=4096,-T,rt/link.ld -s`)
@@ -41,8 +41,9 @@ func main() {
 	src := flag.String("src", "src", "directory of the sources")
 	out := flag.String("o", "bin", "directory for the built files")
 	cc := flag.String("cc", "aarch64-linux-gnu-gcc", "cross compiler")
+	opt := flag.String("opt", "-O2", "optimisation")
 	flag.Parse()
-	if err := run(*src, *out, *cc, flag.Args()); err != nil {
+	if err := run(*src, *out, *cc, *opt, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
@@ -50,7 +51,7 @@ func main() {
 
 // run builds the named images, or all. A full build also leaves the compiler's version in compiler.txt, since another version
 // gives other bytes.
-func run(src, out, cc string, names []string) error {
+func run(src, out, cc, opt string, names []string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func run(src, out, cc string, names []string) error {
 		if len(names) > 0 && !slices.Contains(names, m.name) {
 			continue
 		}
-		if err := m.build(src, out, cc); err != nil {
+		if err := m.build(src, out, cc, opt); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
@@ -79,8 +80,8 @@ func run(src, out, cc string, names []string) error {
 	return os.WriteFile(filepath.Join(out, "compiler.txt"), []byte(first+"\n"), 0o644)
 }
 
-func (m image) build(src, out, cc string) error {
-	args := slices.Clone(flags)
+func (m image) build(src, out, cc, opt string) error {
+	args := append(slices.Clone(flags), opt)
 	if !m.float {
 		args = append(args, "-mgeneral-regs-only")
 	}

@@ -259,8 +259,8 @@ static bool configure(u64 *list_handle)
 		return false;
 	step_hex("setup", "config-size", TEE_SHORT_BUFFER, msg->ret);
 	u64 least = msg->p[0].value.a, size = msg->p[1].fmem.size;
-	bool fits = least <= POOL_SIZE && least % PAGE == 0;
-	step(fits, "setup", "config-least", "up-to-1MiB", fits ? "up-to-1MiB" : "other", "bytes=%lu", least);
+	if (!pool_at_least(least))
+		return false;
 	nreceivers = (u32)size / 4;
 	bool few = size % 4 == 0 && nreceivers >= 1 && nreceivers <= RECEIVERS_MAX;
 	if (!step(few, "setup", "config-receivers", "1-to-4", few ? "1-to-4" : "other", "bytes=%lu", size))
@@ -286,7 +286,7 @@ static bool configure(u64 *list_handle)
 static bool give(const char *phase, u64 *handle)
 {
 	u32 ret;
-	if (!step_code(phase, "lend", 0, lend(POOL, POOL_SIZE, handle)))
+	if (!step_code(phase, "lend", 0, lend(POOL, pool_size, handle)))
 		return false;
 	bool sent = assign(*handle, &ret);
 	return step_hex(phase, "assign", 0, sent ? ret : 0xffffffff);
@@ -299,9 +299,9 @@ static bool negative(u64 *handle)
 	struct receiver nobody = { 0xfff0, PERM_RW };
 	u64 h;
 	u32 ret;
-	step_refused(phase, "lend-again", lend(POOL, POOL_SIZE, &h));
+	step_refused(phase, "lend-again", lend(POOL, pool_size, &h));
 	step_refused(phase, "lend-one-page", lend(POOL + PAGE, PAGE, &h));
-	step_refused(phase, "lend-overlap", lend(POOL + POOL_SIZE - PAGE, 2 * PAGE, &h));
+	step_refused(phase, "lend-overlap", lend(POOL + pool_size - PAGE, 2 * PAGE, &h));
 	step_refused(phase, "share-lent", share(POOL, &h));
 	step_refused(phase, "lend-secure-ram", lend(SECURE_RAM, PAGE, &h));
 	step_refused(phase, "lend-device", lend(DEVICE, PAGE, &h));

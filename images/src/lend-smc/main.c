@@ -157,9 +157,7 @@ static bool configure(void)
 	msg->p[1].attr = ATTR_TMEM_OUT;
 	if (!step_hex("setup", "config", TEE_SUCCESS, send(msg)))
 		return false;
-	u64 least = msg->p[0].value.a;
-	bool fits = least <= POOL_SIZE && least % PAGE == 0;
-	return step(fits, "setup", "config-least", "up-to-1MiB", fits ? "up-to-1MiB" : "other", "bytes=%lu", least);
+	return pool_at_least(msg->p[0].value.a);
 }
 
 /* Every refusal here must leave everything as it was. */
@@ -167,9 +165,9 @@ static void negative(void)
 {
 	const char *phase = "negative";
 	const u64 page = POOL - PAGE, other = POOL_COOKIE + 0x40;
-	step_refused(phase, "lend-again", lend(POOL, POOL_SIZE, USE_CASE_VIDEO, other));
+	step_refused(phase, "lend-again", lend(POOL, pool_size, USE_CASE_VIDEO, other));
 	step_refused(phase, "lend-one-page", lend(POOL + PAGE, PAGE, USE_CASE_VIDEO, other));
-	step_refused(phase, "lend-overlap", lend(POOL + POOL_SIZE - PAGE, 2 * PAGE, USE_CASE_VIDEO, other));
+	step_refused(phase, "lend-overlap", lend(POOL + pool_size - PAGE, 2 * PAGE, USE_CASE_VIDEO, other));
 	step_refused(phase, "lend-message", lend((u64)message_page, PAGE, USE_CASE_VIDEO, other));
 	step_refused(phase, "lend-secure-ram", lend(SECURE_RAM, PAGE, USE_CASE_VIDEO, other));
 	step_refused(phase, "lend-device", lend(DEVICE, PAGE, USE_CASE_VIDEO, other));
@@ -187,7 +185,7 @@ static void run(void)
 	if (!discover() || !configure())
 		return;
 	probe_before();
-	if (!step_hex("lend", "lend", TEE_SUCCESS, lend(POOL, POOL_SIZE, USE_CASE_VIDEO, POOL_COOKIE)))
+	if (!step_hex("lend", "lend", TEE_SUCCESS, lend(POOL, pool_size, USE_CASE_VIDEO, POOL_COOKIE)))
 		return;
 	probe_denied("during");
 	negative();
@@ -197,7 +195,7 @@ static void run(void)
 	step_refused("after", "reclaim-again", reclaim(POOL_COOKIE));
 
 	/* The same memory can be lent again. */
-	if (step_hex("second", "lend", TEE_SUCCESS, lend(POOL, POOL_SIZE, USE_CASE_VIDEO, POOL_COOKIE))) {
+	if (step_hex("second", "lend", TEE_SUCCESS, lend(POOL, pool_size, USE_CASE_VIDEO, POOL_COOKIE))) {
 		probe_still_denied("second");
 		step_hex("second", "reclaim", TEE_SUCCESS, reclaim(POOL_COOKIE));
 	}

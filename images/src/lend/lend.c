@@ -1,6 +1,15 @@
 #include "lend.h"
 
-NOINIT u8 arena[3 * POOL_SIZE] __attribute__((aligned(POOL_SIZE)));
+NOINIT u8 arena[POOL_MAX + 2 * MIB] __attribute__((aligned(MIB)));
+u64 pool_size = MIB;
+
+bool pool_at_least(u64 least)
+{
+	bool fits = least <= POOL_MAX && least % PAGE == 0;
+	if (fits && least > pool_size)
+		pool_size = least;
+	return step(fits, "setup", "config-least", "up-to-16MiB", fits ? "up-to-16MiB" : "other", "bytes=%lu", least);
+}
 
 struct access {
 	u64 addr, value;
@@ -12,7 +21,7 @@ accessor load64, load32, load8, load_pair, load_exclusive, load_vector, load_add
 static u64 pattern(u64 addr) { return (addr * 0x9e3779b97f4a7c15) | 0x0101010101010101; }
 
 #define GUARD_BELOW (POOL - 8)
-#define GUARD_ABOVE (POOL + POOL_SIZE)
+#define GUARD_ABOVE (POOL + pool_size)
 
 void lend_prepare(void)
 {
@@ -118,7 +127,7 @@ void probe_before(void)
 {
 	fill(GUARD_BELOW, GUARD_ABOVE + 8);
 	u64 wrong = 0;
-	for (u64 p = POOL; p < POOL + POOL_SIZE; p += 8)
+	for (u64 p = POOL; p < POOL + pool_size; p += 8)
 		wrong += *(volatile u64 *)p != pattern(p);
 	step_is("before", "cpu-read", wrong == 0, "pattern", wrong ? "other" : "pattern");
 
@@ -175,8 +184,8 @@ void probe_still_denied(const char *phase) { denied(phase, "cpu-read", load64, P
 void probe_denied(const char *phase)
 {
 	denied(phase, "cpu-read", load64, POOL, 0, false);
-	denied(phase, "cpu-read-middle", load32, POOL + POOL_SIZE / 2 + 4, 0, false);
-	denied(phase, "cpu-read-last", load8, POOL + POOL_SIZE - 1, 0, false);
+	denied(phase, "cpu-read-middle", load32, POOL + pool_size / 2 + 4, 0, false);
+	denied(phase, "cpu-read-last", load8, POOL + pool_size - 1, 0, false);
 	denied(phase, "cpu-read-pair", load_pair, POOL + 0x100, 0, false);
 	denied(phase, "cpu-read-exclusive", load_exclusive, POOL + 0x200, 0, false);
 	denied(phase, "cpu-read-vector", load_vector, POOL + 0x300, 0, false);
@@ -196,7 +205,7 @@ void probe_denied(const char *phase)
 	step(ok, phase, "cpu-read-straddle", "denied", !ok ? "other" : trapped ? "abort" : "zeros", "esr=0x%lx", f.esr);
 	denied(phase, "cpu-execute", execute, POOL + 0x500, 0, false);
 	denied(phase, "cpu-write", store64, POOL + 0x600, 0x1122334455667788, true);
-	denied(phase, "cpu-write-last", store64, POOL + POOL_SIZE - 8, 0x1122334455667788, true);
+	denied(phase, "cpu-write-last", store64, POOL + pool_size - 8, 0x1122334455667788, true);
 	denied(phase, "cpu-zero", zero_line, POOL + 0x1000, 0, true);
 	guards(phase);
 	if (!have_dma)
@@ -220,13 +229,13 @@ void probe_denied(const char *phase)
 void probe_after(void)
 {
 	u64 wrong = 0;
-	for (u64 p = POOL; p < POOL + POOL_SIZE; p += 8)
+	for (u64 p = POOL; p < POOL + pool_size; p += 8)
 		wrong += *(volatile u64 *)p != 0;
 	step_is("after", "cpu-read", wrong == 0, "zeros", wrong ? "data" : "zeros");
 	wrong = 0;
 	guards("after");
-	fill(POOL, POOL + POOL_SIZE);
-	for (u64 p = POOL; p < POOL + POOL_SIZE; p += 8)
+	fill(POOL, POOL + pool_size);
+	for (u64 p = POOL; p < POOL + pool_size; p += 8)
 		wrong += *(volatile u64 *)p != pattern(p);
 	step_is("after", "cpu-write", wrong == 0, "pattern", wrong ? "other" : "pattern");
 	if (!have_dma)

@@ -4,10 +4,15 @@
 
 #include "rt.h"
 
-enum { POOL_SIZE = 1 << 20, PAGE = 4096 };
+enum { MIB = 1 << 20, PAGE = 4096, POOL_MAX = 16 * MIB };
 
-extern u8 arena[3 * POOL_SIZE]; /* the pool is the middle third */
-#define POOL ((u64)arena + POOL_SIZE)
+/* The pool begins 1 MiB into the arena and is 1 MiB, or as much as the secure world asks for. */
+extern u8 arena[POOL_MAX + 2 * MIB];
+extern u64 pool_size;
+#define POOL ((u64)arena + MIB)
+
+/* Checks what the secure world says is the least size that it protects, and takes it. */
+bool pool_at_least(u64 least);
 
 /* Use case "secure video playback" of OP-TEE's protected memory. */
 enum { USE_CASE_VIDEO = 1 };
