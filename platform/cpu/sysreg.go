@@ -41,6 +41,7 @@ const (
 	featPAN  = a64.PAN
 	featUAO  = a64.UAO
 	featSSBS = a64.SSBS
+	featFP16 = a64.FP16
 )
 
 // sysRegs are the system registers that hold state. Arrays are by exception level; entry 0 is used where EL0 has a register.

@@ -404,6 +404,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.ssbs = v>>12&1 != 0
 	case sysFPCR:
 		c.FPCR = uint32(v) & fpcrMask
+		if c.code.features&featFP16 != 0 {
+			c.FPCR |= uint32(v) & fpcrFZ16
+		}
 	case sysFPSR:
 		c.FPSR = uint32(v) & fpsrMask
 	case sysTPIDREL0:
@@ -547,8 +550,9 @@ const (
 	// spsrMask are the bits of SPSR_ELx that hold what is written: those of PSTATE in AArch64, and M[4].
 	spsrMask = 0xf0f013df | 1<<1
 	fpcrMask = 1<<26 | 1<<25 | 1<<24 | 3<<22 // AHP, DN, FZ, RMode
-	fpsrMask = 0xf800009f                    // NZCV of AArch32, QC, IDC, IXC, UFC, OFC, DZC, IOC
-	hcrMask  = 1<<34 - 1 | 3<<36             // Armv8.0: up to ID, and TERR, TEA
+	fpcrFZ16 = 1 << 19
+	fpsrMask = 0xf800009f        // NZCV of AArch32, QC, IDC, IXC, UFC, OFC, DZC, IOC
+	hcrMask  = 1<<34 - 1 | 3<<36 // Armv8.0: up to ID, and TERR, TEA
 	scrMask  = scrNS | scrIRQ | scrFIQ | scrEA | scrSMD | scrHCE | 1<<9 | scrRW | scrST | scrTWI | scrTWE
 )
 
