@@ -15,7 +15,7 @@ const (
 	imageHeaderSize = 64
 )
 
-// The EFI zboot header (Linux, drivers/firmware/efi/libstub/zboot-header.S).
+// The EFI zboot header (Linux, zboot-header.S of the EFI boot code).
 const (
 	zbootMagic      = 4  // "zimg"
 	zbootOffset     = 8  // u32, of the payload
