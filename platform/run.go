@@ -185,6 +185,18 @@ func (e *env) SecureMonitorCall(c *cpu.CPU, hvc bool) bool {
 	return true
 }
 
+// Lockup ends the run: nothing but another processor could help this one.
+func (e *env) Lockup(c *cpu.CPU) {
+	for _, k := range e.cpus {
+		if k != c && k.Powered() {
+			return
+		}
+	}
+	esr, far, _, class := c.Syndrome()
+	(*Machine)(e).stop(Exit{Reason: Failed, Code: 1, Message: fmt.Sprintf(
+		"cpu%d is locked up: the exception vector at %#x faults itself: %s, ESR_EL%d %#x, FAR %#x", c.Index(), c.PC, class, c.EL(), esr, far)})
+}
+
 func (e *env) SendEvent() {
 	for _, c := range e.cpus {
 		c.SetEvent()

@@ -54,6 +54,8 @@ type Env interface {
 	Semihost(c *CPU) bool
 	// Undefined hears of each instruction word that is undefined, before the exception is taken.
 	Undefined(c *CPU, word uint32)
+	// Lockup hears of a processor whose exception vector faults again and again at its first instruction.
+	Lockup(c *CPU)
 	// SendEvent sets the event register of all processors.
 	SendEvent()
 }
@@ -104,6 +106,8 @@ type CPU struct {
 
 	contexts contexts
 	large    [2]area // lower and upper address range
+
+	faultLoop int // synchronous exceptions in a row that a vector's first instruction took to the same vector
 
 	retired uint64 // instructions executed since reset
 	began   uint64 // time at which the running slice began

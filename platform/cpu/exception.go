@@ -119,6 +119,20 @@ func (c *CPU) take(target uint8, vector uint64, ret uint64) {
 	c.ssbs = c.sys.sctlr[target]>>44&1 != 0 // DSSBS
 	c.PC = c.sys.vbar[target] + off + vector
 	c.stateChanged()
+	if vector != vectorSync || ret != c.PC {
+		c.faultLoop = 0
+	} else if c.faultLoop++; c.faultLoop == lockup {
+		c.cfg.Env.Lockup(c)
+	}
+}
+
+// lockup is how often a vector's first instruction may fault into the same vector before the processor counts as locked up.
+const lockup = 100_000
+
+// Syndrome gives the syndrome of the last exception taken to the current exception level, with the name of its class.
+func (c *CPU) Syndrome() (esr, far, elr uint64, class string) {
+	esr = c.sys.esr[c.el]
+	return esr, c.sys.far[c.el], c.elr[c.el], classNames[esr>>26]
 }
 
 func (c *CPU) logException(target uint8, vector, ret uint64) {

@@ -40,6 +40,7 @@ func (e *insttestEnv) Semihost(c *CPU) bool {
 
 func (e *insttestEnv) Undefined(*CPU, uint32) {}
 func (e *insttestEnv) SendEvent()             {}
+func (e *insttestEnv) Lockup(*CPU)            {}
 
 // runRecords is insttest.Run on this package's CPU.
 func runRecords(t *testing.T, words []uint32, before []insttest.Record, memory []byte) ([]insttest.Record, []byte) {
@@ -186,4 +187,118 @@ func aim(r *insttest.Record, in *a64.Inst, va uint64) bool {
 	}
 	r.X[in.Rn] = va
 	return true
+}
+
+// TestVectorAccessFaults: where an access runs into a page that is not mapped, nothing has changed and FAR says where. Two pages
+// at virtual address 0 are mapped, the first and the third.
+func TestVectorAccessFaults(t *testing.T) {
+	const (
+		ramBase  = 0x40000000
+		table    = ramBase + 0x10000
+		pageA    = ramBase + 0x20000
+		present  = 3 | 1<<10 // page or table descriptor, accessed, attribute 0
+		codeAddr = ramBase
+	)
+	ram, err := bus.NewRAM(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ram.Close()
+	b := &bus.Bus{}
+	if err := b.Map(bus.Region{Name: "ram", Base: ramBase, Size: 1 << 20, RAM: ram}); err != nil {
+		t.Fatal(err)
+	}
+	put := func(at, v uint64) { b.Write(at, binary.LittleEndian.AppendUint64(nil, v), bus.Attr{}) }
+	put(table, table+0x1000|3)
+	put(table+0x1000, table+0x2000|3)
+	put(table+0x2000, pageA|present)
+	put(table+0x2000+16, pageA+0x1000|present)
+
+	model, err := ModelByName("max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clock vtime.Clock
+	c := New(Config{Model: model, Bus: b, Code: NewCode(b, a64.AllFeatures), Clock: &clock, Env: &insttestEnv{bus: b}, HVCIsCall: true})
+	c.Reset(codeAddr, 0, 1)
+	c.sys.ttbr0[1], c.sys.mair[1] = table, 0xff
+	c.sys.tcr[1] = 25 | 1<<23 // 39 bits from TTBR0, TTBR1 off
+	c.writeSCTLR(1, c.sys.sctlr[1]|1)
+
+	for _, a := range []struct {
+		name  string
+		word  uint32
+		bytes uint64
+	}{
+		{"ldr q0, [x1]", 0x3dc00020, 16},
+		{"str q0, [x1]", 0x3d800020, 16},
+		{"str d0, [x1], #8", 0xfc008420, 8},
+		{"ldp q0, q2, [x1, #32]!", 0xadc10820, 32},
+		{"stp q0, q2, [x1, #32]!", 0xad810820, 32},
+		{"ld1 {v0.16b-v3.16b}, [x1], #64", 0x4cdf2020, 64},
+		{"st1 {v0.16b-v3.16b}, [x1], #64", 0x4c9f2020, 64},
+		{"ld4 {v0.4s-v3.4s}, [x1], x2", 0x4cc20820, 64},
+		{"st3 {v0.8b-v2.8b}, [x1], x2", 0x0c824020, 24},
+		{"ld2 {v0.h, v1.h}[3], [x1], x2", 0x0de25820, 4},
+		{"st2 {v0.d, v1.d}[1], [x1], #16", 0x4dbf8420, 16},
+		{"ld4r {v0.4s-v3.4s}, [x1], x2", 0x4de2e820, 16},
+	} {
+		in := a64.Decode(a.word, a64.AllFeatures)
+		if in.Op < a64.FirstSIMDMem {
+			t.Fatalf("%s: %08x is not allocated", a.name, a.word)
+		}
+		offset := uint64(0)
+		switch in.Op {
+		case a64.VLDPPre, a64.VSTPPre:
+			offset = in.Imm
+		}
+		access := func(va uint64) bool {
+			c.PC, c.el = codeAddr, 1
+			for i := range c.V {
+				c.V[i] = [2]uint64{uint64(i)*0x0101010101010101 + 1, ^uint64(i)}
+			}
+			c.X[1], c.X[2] = va-offset, 0x123
+			return c.execSIMDMemory(&in)
+		}
+		memory := func() []byte {
+			p := make([]byte, 0x2000)
+			b.Read(pageA, p, bus.Attr{})
+			return p
+		}
+		unchanged := func(where string, base uint64, before []byte, far uint64) {
+			t.Helper()
+			for i := range c.V {
+				if c.V[i] != [2]uint64{uint64(i)*0x0101010101010101 + 1, ^uint64(i)} {
+					t.Errorf("%s %s: V%d changed", a.name, where, i)
+				}
+			}
+			if c.X[1] != base || !bytes.Equal(before, memory()) {
+				t.Errorf("%s %s: the base or memory changed", a.name, where)
+			}
+			if c.sys.far[1] != far || c.sys.esr[1]>>26 != 0x25 {
+				t.Errorf("%s %s: FAR %#x ESR %#x, want FAR %#x", a.name, where, c.sys.far[1], c.sys.esr[1], far)
+			}
+		}
+		if !access(0x1000 - a.bytes) {
+			t.Errorf("%s: fails at the end of the page", a.name)
+		}
+		for _, inside := range []uint64{1, a.bytes / 2, a.bytes - 1} {
+			before := memory()
+			va := 0x1000 - inside
+			if access(va) {
+				t.Errorf("%s: succeeds with %d bytes in a page that is not mapped", a.name, a.bytes-inside)
+				continue
+			}
+			unchanged("upper page", va-offset, before, c.sys.far[1])
+			if far := c.sys.far[1]; far < 0x1000 || far >= 0x1000+a.bytes {
+				t.Errorf("%s: FAR is %#x", a.name, far)
+			}
+			va = 0x2000 - inside
+			if access(va) {
+				t.Errorf("%s: succeeds with %d bytes in a page that is not mapped", a.name, inside)
+				continue
+			}
+			unchanged("lower page", va-offset, before, va)
+		}
+	}
 }
