@@ -1,0 +1,76 @@
+package secureworld
+
+import (
+	"fmt"
+	"testing"
+
+	"gatehouse/ffa"
+	"gatehouse/platform/firmware"
+	"gatehouse/smc/optee"
+)
+
+// A world switch there and back: FFA_ID_GET.
+func BenchmarkIDGet(b *testing.B) {
+	r := newRig(b).negotiate(0x1_0002)
+	regs := new(firmware.Registers)
+	b.ReportAllocs()
+	for b.Loop() {
+		*regs = firmware.Registers{0: 0x8400_0069}
+		r.w.SMC(firmware.Call{EL: 1}, regs)
+	}
+	if regs[0] != ffaSuccess {
+		b.Fatal(regs)
+	}
+}
+
+// A direct request to OP-TEE and its response.
+func BenchmarkDirectRequest(b *testing.B) {
+	r := newRig(b).negotiate(0x1_0002)
+	regs := new(firmware.Registers)
+	b.ReportAllocs()
+	for b.Loop() {
+		*regs = firmware.Registers{0x8400_006F, opteeID}
+		r.w.SMC(firmware.Call{EL: 1}, regs)
+	}
+	if regs[0] != 0x8400_0070 {
+		b.Fatal(regs)
+	}
+}
+
+// Lending memory and taking it back, scrubbed, over both ABIs.
+func BenchmarkLendReclaim(b *testing.B) {
+	for _, size := range []uint64{4 << 10, 1 << 20, 16 << 20} {
+		name := fmt.Sprintf("%dKiB", size>>10)
+		b.Run("ffa/"+name, func(b *testing.B) {
+			r := newRig(b).negotiate(0x1_0002)
+			d := transaction(ffa.Lend, 1, ffa.Constituent{Address: bufAddr, Pages: uint32(size / page)}).AppendTo(nil, ffa.Version1_2)
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				r.write(txAddr, d)
+				got := r.call(0xC400_0072, 112, 112)
+				if got = r.call(0x8400_0077, got[2], got[3]); got[0] != ffaSuccess {
+					b.Fatal(got)
+				}
+			}
+		})
+		b.Run("smc/"+name, func(b *testing.B) {
+			r := newRig(b, func(c *Config) { c.ABI = ABISMC })
+			lend, reclaim := lendArg(5, bufAddr, size, 1), cookieArg(optee.CmdReclaimProtmem, 5)
+			l, c := lend.AppendTo(nil), reclaim.AppendTo(nil)
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				for _, m := range [][]byte{l, c} {
+					r.write(argAddr, m)
+					if got := r.call(0x3200_0012, 0, argAddr); got[0] != 0 {
+						b.Fatal(got)
+					}
+				}
+			}
+			if a := r.argAt(argAddr); a.Ret != 0 {
+				b.Fatal(a.Ret)
+			}
+		})
+	}
+}
