@@ -151,3 +151,75 @@ func TestSIMDArch(t *testing.T) {
 		t.Errorf("only %d words", known)
 	}
 }
+
+// FuzzDecodeSIMD: what is decoded has fields in the ranges that execution relies on.
+func FuzzDecodeSIMD(f *testing.F) {
+	for _, w := range simdWords(rand.New(rand.NewPCG(5, 0)), 200) {
+		f.Add(w)
+	}
+	f.Fuzz(func(t *testing.T, w uint32) {
+		if w>>26&1 == 0 || w>>27&1 == 0 {
+			return // not of the group
+		}
+		in, ok := decodeSIMD(w)
+		if !ok {
+			return
+		}
+		fail := func(what string) { t.Errorf("%08x %s %+v: %s", w, SIMDName(in.Op), in, what) }
+		if in.Op < FirstSIMD || in.Op >= EndSIMD || SIMDName(in.Op) == "" {
+			fail("operation")
+			return
+		}
+		lanes := uint64(16) >> in.Size
+		switch in.Op {
+		case VDUPV, VINSX, VINSV, VUMOV, VSMOVW, VSMOVX, VMULE, VMLAE, VSQDMULHE, VFMLAE, VFMULXE, VSMULLE, VSDOTE:
+			if in.Imm >= lanes || in.Op == VINSV && uint64(in.Ra) >= lanes {
+				fail("lane")
+			}
+		case VSSHR, VUSHR, VSRSHR, VURSHR, VSRI, VSSRA, VUSRA:
+			if in.Ra == 0 || in.Ra > 8<<in.Size {
+				fail("shift right")
+			}
+		case VSHL, VSLI, VSQSHLI, VUQSHLI, VSQSHLU, VSSHLL, VUSHLL:
+			if in.Ra >= 8<<in.Size {
+				fail("shift left")
+			}
+		case VSHRN, VRSHRN, VSQSHRN, VUQRSHRN, VSQRSHRUN:
+			if in.Ra == 0 || in.Ra > 8<<in.Size || in.Size > 2 {
+				fail("narrowing shift")
+			}
+		case VTBL, VTBX:
+			if in.Ra < 1 || in.Ra > 4 {
+				fail("table registers")
+			}
+		case VEXT:
+			if in.Imm >= uint64(in.Opt) {
+				fail("byte position")
+			}
+		case VLD1, VLD2, VLD3, VLD4, VST1, VST2, VST3, VST4:
+			if in.Ra < 1 || in.Ra > 4 || in.Opt != 8 && in.Opt != 16 || in.Size > 3 {
+				fail("structures")
+			}
+		case VLD1L, VLD2L, VLD3L, VLD4L, VST1L, VST2L, VST3L, VST4L:
+			if in.Ra < 1 || in.Ra > 4 || uint64(in.Opt) >= lanes || in.Size > 3 {
+				fail("structure")
+			}
+		}
+		switch {
+		case in.Op >= FirstSIMDMem:
+			if in.Size > 4 || in.Rd > 31 || in.Rm > ZR || in.Op != VLDRLit && (in.Rn == ZR || in.Rn > SP) {
+				fail("registers or size of an access")
+			}
+			return
+		case in.Op >= VADD && in.Op < VAESE && in.Op != VMOVI:
+			switch in.Opt {
+			case 1, 2, 4, 8, 16:
+			default:
+				fail("length")
+			}
+		}
+		if in.Size > 3 || in.Rn > 31 || in.Rm > 31 || in.Rd > 31 && in.Rd != Discard {
+			fail("registers or size")
+		}
+	})
+}
