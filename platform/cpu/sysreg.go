@@ -183,7 +183,11 @@ func (c *CPU) reportSys(key uint16, read bool) {
 		c.cfg.Events.Emit(&event.Event{Time: c.clock.Now(), Category: event.Unimp, Source: c.source(), Name: "system register undefined",
 			Fields: []event.Field{event.Str("register", SysName(key)), event.Hex("pc", c.PC), event.Dec("el", uint64(c.el))}})
 	}
-	c.cfg.Env.Undefined(c, w)
+	// A register that exists and is only out of reach here is no news: operating systems emulate reads of identification
+	// registers at EL0 that way.
+	if _, known := sysNames[key]; !known {
+		c.cfg.Env.Undefined(c, w)
+	}
 }
 
 // minEL is the lowest exception level that op1 lets in (D18.2, Table D18-1).
