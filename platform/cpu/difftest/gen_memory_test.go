@@ -276,7 +276,27 @@ func (g *gen) ordered() {
 	}
 }
 
-// dataAbort makes accesses that the tables refuse: nothing mapped, read-only, misaligned where alignment is needed.
+// zero makes DC ZVA of 64 bytes.
+func (g *gen) zero() {
+	rt := g.other()
+	g.set(rt, g.target(64, 64)+g.Uint64N(64))
+	g.emit(0xd50b_7420 | rt)
+}
+
+// instructionAbort branches to where there is no instruction, or out of line with one.
+func (g *gen) instructionAbort() {
+	rn := g.other()
+	g.set(rn, pick(g,
+		exitAddr+1+g.Uint64N(3),       // PC alignment
+		listEnd+4*g.Uint64N(1024),     // not mapped
+		bufferAddr+4*g.Uint64N(128),   // of EL0
+		0x0900_0000+4*g.Uint64N(1024), // not executable
+		1<<39+4*g.Uint64N(1024), 1<<63|4))
+	g.emit(pick[uint32](g, 0xd61f_0000, 0xd63f_0000, 0xd65f_0000) | rn<<5)
+}
+
+// dataAbort makes accesses that the tables refuse: nothing mapped, read-only, misaligned where alignment is needed. Alignment of
+// the stack pointer is not here, because QEMU does not check it.
 func (g *gen) dataAbort() {
 	size, opc := g.access()
 	rt := g.reg()

@@ -96,6 +96,22 @@ func (g *gen) exception() {
 	}
 }
 
+// undefinedOnA57 takes instructions of extensions that came later.
+func (g *gen) undefinedOnA57() {
+	regs := uint32(2<<16 | 1<<5)
+	g.emit(pick(g,
+		0x3820_0000|g.n(2)<<30|g.n(2)<<22|g.n(3)<<12|regs,                                             // LDADD and its kind
+		0x3820_8000|g.n(2)<<30|g.n(2)<<22|regs,                                                        // SWP
+		0x08a0_7c00|g.n(2)<<30|g.n(1)<<22|g.n(1)<<15|regs,                                             // CAS
+		0x0820_7c00|g.n(1)<<30|g.n(1)<<22|g.n(1)<<15|regs,                                             // CASP
+		0x38bf_c000|g.n(2)<<30|1<<5,                                                                   // LDAPR
+		0x1900_0000|g.n(2)<<30|g.n(1)<<22|1<<5,                                                        // STLUR, LDAPUR
+		0xba00_0400|g.n(6)<<15|g.n(4),                                                                 // RMIF
+		0x3a00_080d|g.n(1)<<14,                                                                        // SETF8, SETF16
+		pick[uint32](g, 0xd500_401f, 0xd500_403f, 0xd500_405f, 0xd500_409f, 0xd500_407f, 0xd503_30ff), // CFINV, XAFLAG, AXFLAG, PAN, UAO, SB
+		0xd530_0000&^(3<<19)|pick(g, pan, uao)|1))
+}
+
 // mixed takes steps of all groups but those that end the block or change how memory is accessed.
 func (g *gen) mixed() {
 	groups := allGroups()

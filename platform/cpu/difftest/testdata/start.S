@@ -85,9 +85,12 @@ save:
 	mrs	x2, far_el1
 	stp	x1, x2, [x30, #320]
 	// Back to the caller of block_run, with PSTATE as it was there.
+	mrs	x1, id_aa64mmfr1_el1
+	tst	x1, #15 << 20
+	b.eq	2f
 	msr	pan, #0
 	msr	uao, #0
-	msr	daifset, #15
+2:	msr	daifset, #15
 	ldp	x19, x20, [x30, #-96]
 	ldp	x21, x22, [x30, #-80]
 	ldp	x23, x24, [x30, #-64]
