@@ -7,70 +7,99 @@ import (
 	"gatehouse/platform/mmu"
 )
 
-// execSIMDMemory executes a load or store of V registers. Registers change after all accesses succeeded; memory changes after all
-// pages were found writable. The result is that of exec.
-func (c *CPU) execSIMDMemory(in *a64.Inst) bool {
-	if in.Op == a64.VLDRLit {
-		return c.loadVector(in.Rd, c.PC+in.Imm, in.Size)
-	}
-	if !c.spAligned(in.Rn) {
-		return false
-	}
+// vectorForm tells the loads and stores of V registers apart.
+type vectorForm struct {
+	kind  uint8
+	mode  uint8 // modeOffset to modePost, or the two below
+	store bool
+	// spread is, for structures, the number of registers that consecutive elements are spread over.
+	spread uint8
+}
+
+// Kinds of accesses.
+const (
+	vectorSingle     = iota // one register
+	vectorPair              // two registers
+	vectorStructures        // LD1 to LD4 and ST1 to ST4 of whole registers
+	vectorLanes             // of one lane
+	vectorReplicate         // LD1R to LD4R
+)
+
+// Addressing modes beside those of general registers.
+const (
+	modeLiteral   = modePost + 1 + iota // relative to PC
+	modeStructure                       // the base, which then advances by Imm and Rm
+)
+
+var vectorForms = [a64.EndSIMD - a64.FirstSIMDMem]vectorForm{
+	a64.VLDR - a64.FirstSIMDMem:     {vectorSingle, modeOffset, false, 0},
+	a64.VLDUR - a64.FirstSIMDMem:    {vectorSingle, modeOffset, false, 0},
+	a64.VLDRPre - a64.FirstSIMDMem:  {vectorSingle, modePre, false, 0},
+	a64.VLDRPost - a64.FirstSIMDMem: {vectorSingle, modePost, false, 0},
+	a64.VLDRReg - a64.FirstSIMDMem:  {vectorSingle, modeRegister, false, 0},
+	a64.VLDRLit - a64.FirstSIMDMem:  {vectorSingle, modeLiteral, false, 0},
+	a64.VSTR - a64.FirstSIMDMem:     {vectorSingle, modeOffset, true, 0},
+	a64.VSTUR - a64.FirstSIMDMem:    {vectorSingle, modeOffset, true, 0},
+	a64.VSTRPre - a64.FirstSIMDMem:  {vectorSingle, modePre, true, 0},
+	a64.VSTRPost - a64.FirstSIMDMem: {vectorSingle, modePost, true, 0},
+	a64.VSTRReg - a64.FirstSIMDMem:  {vectorSingle, modeRegister, true, 0},
+	a64.VLDP - a64.FirstSIMDMem:     {vectorPair, modeOffset, false, 0},
+	a64.VLDNP - a64.FirstSIMDMem:    {vectorPair, modeOffset, false, 0},
+	a64.VLDPPre - a64.FirstSIMDMem:  {vectorPair, modePre, false, 0},
+	a64.VLDPPost - a64.FirstSIMDMem: {vectorPair, modePost, false, 0},
+	a64.VSTP - a64.FirstSIMDMem:     {vectorPair, modeOffset, true, 0},
+	a64.VSTNP - a64.FirstSIMDMem:    {vectorPair, modeOffset, true, 0},
+	a64.VSTPPre - a64.FirstSIMDMem:  {vectorPair, modePre, true, 0},
+	a64.VSTPPost - a64.FirstSIMDMem: {vectorPair, modePost, true, 0},
+	a64.VLD1 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, false, 1},
+	a64.VLD2 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, false, 2},
+	a64.VLD3 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, false, 3},
+	a64.VLD4 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, false, 4},
+	a64.VST1 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, true, 1},
+	a64.VST2 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, true, 2},
+	a64.VST3 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, true, 3},
+	a64.VST4 - a64.FirstSIMDMem:     {vectorStructures, modeStructure, true, 4},
+	a64.VLD1L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, false, 1},
+	a64.VLD2L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, false, 2},
+	a64.VLD3L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, false, 3},
+	a64.VLD4L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, false, 4},
+	a64.VST1L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, true, 1},
+	a64.VST2L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, true, 2},
+	a64.VST3L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, true, 3},
+	a64.VST4L - a64.FirstSIMDMem:    {vectorLanes, modeStructure, true, 4},
+	a64.VLD1R - a64.FirstSIMDMem:    {vectorReplicate, modeStructure, false, 1},
+	a64.VLD2R - a64.FirstSIMDMem:    {vectorReplicate, modeStructure, false, 2},
+	a64.VLD3R - a64.FirstSIMDMem:    {vectorReplicate, modeStructure, false, 3},
+	a64.VLD4R - a64.FirstSIMDMem:    {vectorReplicate, modeStructure, false, 4},
+}
+
+// vectorAddress gives the address and the number of bytes, at most 64, of an access, and what the base register becomes.
+func (c *CPU) vectorAddress(in *a64.Inst, f *vectorForm) (va, n, next uint64) {
 	base := c.X[in.Rn]
-	next := base + in.Imm
-	switch in.Op {
-	case a64.VLDR, a64.VLDUR:
-		return c.loadVector(in.Rd, next, in.Size)
-	case a64.VSTR, a64.VSTUR:
-		return c.storeVector(in.Rd, next, in.Size)
-	case a64.VLDRReg:
-		return c.loadVector(in.Rd, base+vectorIndex(c.X[in.Rm], in.Opt), in.Size)
-	case a64.VSTRReg:
-		return c.storeVector(in.Rd, base+vectorIndex(c.X[in.Rm], in.Opt), in.Size)
-	case a64.VLDP, a64.VLDNP:
-		return c.loadVectors(in, next)
-	case a64.VSTP, a64.VSTNP:
-		return c.storeVectors(in, next)
+	va, next = base+in.Imm, base
+	switch f.mode {
+	case modeRegister:
+		va = base + vectorIndex(c.X[in.Rm], in.Opt)
+	case modePre:
+		next = va
+	case modePost:
+		va, next = base, va
+	case modeLiteral:
+		va = c.PC + in.Imm
+	case modeStructure:
+		va, next = base, va+c.X[in.Rm]
 	}
-	ok := false
-	switch in.Op {
-	case a64.VLDRPre:
-		ok = c.loadVector(in.Rd, next, in.Size)
-	case a64.VLDRPost:
-		ok = c.loadVector(in.Rd, base, in.Size)
-	case a64.VSTRPre:
-		ok = c.storeVector(in.Rd, next, in.Size)
-	case a64.VSTRPost:
-		ok = c.storeVector(in.Rd, base, in.Size)
-	case a64.VLDPPre:
-		ok = c.loadVectors(in, next)
-	case a64.VLDPPost:
-		ok = c.loadVectors(in, base)
-	case a64.VSTPPre:
-		ok = c.storeVectors(in, next)
-	case a64.VSTPPost:
-		ok = c.storeVectors(in, base)
+	switch f.kind {
+	case vectorSingle:
+		n = 1 << in.Size
+	case vectorPair:
+		n = 2 << in.Size
+	case vectorStructures:
+		n = uint64(in.Ra) * uint64(in.Opt)
 	default:
-		next += c.X[in.Rm]
-		switch {
-		case in.Op >= a64.VLD1 && in.Op <= a64.VLD4:
-			ok = c.loadStructures(in, base, uint8(in.Op-a64.VLD1)+1)
-		case in.Op >= a64.VST1 && in.Op <= a64.VST4:
-			ok = c.storeStructures(in, base, uint8(in.Op-a64.VST1)+1)
-		case in.Op >= a64.VLD1L && in.Op <= a64.VLD4L:
-			ok = c.loadLanes(in, base)
-		case in.Op >= a64.VST1L && in.Op <= a64.VST4L:
-			ok = c.storeLanes(in, base)
-		case in.Op >= a64.VLD1R && in.Op <= a64.VLD4R:
-			ok = c.loadReplicated(in, base)
-		default:
-			panic("BUG: not a load or store of V registers")
-		}
+		n = uint64(in.Ra) << in.Size
 	}
-	if ok {
-		c.setBase(in.Rn, next)
-	}
-	return ok
+	return va, n, next
 }
 
 // vectorIndex extends and shifts an index register as Opt of the register offset forms says.
@@ -84,51 +113,81 @@ func vectorIndex(v uint64, opt uint8) uint64 {
 	return v << (opt & 7)
 }
 
-// loadV reads 1<<size bytes, up to 16.
-func (c *CPU) loadV(va uint64, size uint8) (v [2]uint64, ok bool) {
-	if size == 4 {
-		v[0], v[1], ok = c.load128(va)
+// fastVector executes a load or store of V registers inside a page that the TLB gives access to. When it returns false nothing has
+// happened. A literal needs c.PC, and a stack pointer that changes has to be looked at: both are left to execSIMDMemory.
+func (c *CPU) fastVector(in *a64.Inst) bool {
+	f := &vectorForms[in.Op-a64.FirstSIMDMem]
+	if f.mode == modeLiteral || f.mode != modeOffset && in.Rn == a64.SP {
+		return false
+	}
+	va, n, next := c.vectorAddress(in, f)
+	e, offset := &c.tlb[va/pageSize%tlbSize], va&pageMask
+	tag := e.rtag
+	if f.store {
+		tag = e.wtag
+	}
+	if tag != va&^pageMask|c.ctx || offset+n > pageSize ||
+		va&(1<<in.Size-1) != 0 && (c.strictAlignment() || c.deviceAt(va, c.ctx)) {
+		return false
+	}
+	p := e.page[offset : offset+n]
+	if f.store {
+		c.fromVectors(in, f, p)
 	} else {
-		v[0], ok = c.load(va, 1<<size)
+		c.toVectors(in, f, p)
 	}
-	return v, ok
-}
-
-func (c *CPU) storeV(va uint64, size uint8, v *[2]uint64) bool {
-	if size == 4 {
-		return c.store128(va, v[0], v[1])
-	}
-	return c.store(va, 1<<size, v[0])
-}
-
-func (c *CPU) loadVector(rd uint8, va uint64, size uint8) bool {
-	v, ok := c.loadV(va, size)
-	if ok {
-		c.V[rd&31] = v
-	}
-	return ok
-}
-
-func (c *CPU) storeVector(rd uint8, va uint64, size uint8) bool {
-	return c.storeV(va, size, &c.V[rd&31])
-}
-
-func (c *CPU) loadVectors(in *a64.Inst, va uint64) bool {
-	v1, ok := c.loadV(va, in.Size)
-	if !ok {
-		return false
-	}
-	v2, ok := c.loadV(va+1<<in.Size, in.Size)
-	if !ok {
-		return false
-	}
-	c.V[in.Rd&31], c.V[in.Ra&31] = v1, v2
+	c.X[in.Rn] = next
 	return true
 }
 
-func (c *CPU) storeVectors(in *a64.Inst, va uint64) bool {
-	return c.probeVector(va, 2<<in.Size) &&
-		c.storeV(va, in.Size, &c.V[in.Rd&31]) && c.storeV(va+1<<in.Size, in.Size, &c.V[in.Ra&31])
+// execSIMDMemory executes a load or store of V registers. Registers change after all accesses succeeded; memory changes after all
+// pages were found writable. The result is that of exec.
+func (c *CPU) execSIMDMemory(in *a64.Inst) bool {
+	f := &vectorForms[in.Op-a64.FirstSIMDMem]
+	if f.mode != modeLiteral && !c.spAligned(in.Rn) {
+		return false
+	}
+	va, n, next := c.vectorAddress(in, f)
+	unit := c.vectorUnit(in, f, va)
+	var buf [64]byte
+	p := buf[:n&127]
+	if f.store {
+		c.fromVectors(in, f, p)
+		if unit == 0 {
+			c.alignmentFault(va, mmu.Write)
+			return false
+		}
+		if !c.probeVector(va, n) || !c.storeBytes(va, p, unit) {
+			return false
+		}
+	} else {
+		if unit == 0 {
+			c.alignmentFault(va, mmu.Read)
+			return false
+		}
+		if !c.loadBytes(va, p, unit) {
+			return false
+		}
+		c.toVectors(in, f, p)
+	}
+	if f.mode != modeLiteral {
+		c.X[in.Rn] = next
+	}
+	return true
+}
+
+// vectorUnit is the number of bytes of the accesses that an instruction is made of, at most 8; their alignment is checked where
+// they are made. It is 0 when a register of 16 bytes, which takes two accesses, is not aligned as SCTLR_ELx.A wants.
+func (c *CPU) vectorUnit(in *a64.Inst, f *vectorForm, va uint64) int {
+	switch {
+	case in.Size == 4 && va&15 != 0 && c.strictAlignment():
+		return 0
+	case in.Size >= 3:
+		return 8
+	case f.kind == vectorStructures && f.spread == 1 && (va&7 == 0 || !c.strictAlignment() && !c.deviceAt(va, c.ctx)):
+		return 8 // several elements at once
+	}
+	return 1 << in.Size
 }
 
 // probeVector is probeWrite with the fault of the lower page first.
@@ -142,44 +201,28 @@ func (c *CPU) probeVector(va, n uint64) bool {
 	return c.probeWrite(va, n)
 }
 
-// structures holds the memory of a load or store of multiple structures: at most 4 registers.
-type structures [64]byte
-
-// unit is the number of bytes that accesses to structures at va may have. Alignment is that of the element, so that larger
-// accesses are for aligned addresses, and for Normal memory where SCTLR_ELx.A allows.
-func (c *CPU) unit(va uint64, size uint8) uint64 {
-	if va&7 == 0 || !c.strictAlignment() && !c.deviceAt(va, c.ctx) {
-		return 8
-	}
-	return 1 << size
-}
-
-func (c *CPU) readStructures(buf *structures, va, n uint64, size uint8) bool {
-	unit := c.unit(va, size)
-	for i := uint64(0); i < n; i += unit {
-		v, ok := c.load(va+i, int(unit))
+func (c *CPU) loadBytes(va uint64, p []byte, unit int) bool {
+	for ; len(p) > 0; va, p = va+uint64(unit), p[unit:] {
+		v, ok := c.load(va, unit)
 		if !ok {
 			return false
 		}
-		putElement(buf[i:], unit, v)
+		putElement(p, uint8(unit), v)
 	}
 	return true
 }
 
-func (c *CPU) writeStructures(buf *structures, va, n uint64, size uint8) bool {
-	if !c.probeVector(va, n) {
-		return false
-	}
-	unit := c.unit(va, size)
-	for i := uint64(0); i < n; i += unit {
-		if !c.store(va+i, int(unit), getElement(buf[i:], unit)) {
+func (c *CPU) storeBytes(va uint64, p []byte, unit int) bool {
+	for ; len(p) > 0; va, p = va+uint64(unit), p[unit:] {
+		if !c.store(va, unit, getElement(p, uint8(unit))) {
 			return false
 		}
 	}
 	return true
 }
 
-func getElement(b []byte, n uint64) uint64 {
+// getElement and putElement access n bytes, 1, 2, 4 or 8.
+func getElement(b []byte, n uint8) uint64 {
 	switch n {
 	case 1:
 		return uint64(b[0])
@@ -191,7 +234,7 @@ func getElement(b []byte, n uint64) uint64 {
 	return binary.LittleEndian.Uint64(b)
 }
 
-func putElement(b []byte, n, v uint64) {
+func putElement(b []byte, n uint8, v uint64) {
 	switch n {
 	case 1:
 		b[0] = byte(v)
@@ -204,110 +247,89 @@ func putElement(b []byte, n, v uint64) {
 	}
 }
 
-// deal moves elements between the order of memory, where spread registers take turns, and that of the registers.
-func deal(registers, memory *structures, in *a64.Inst, spread uint8, toRegisters bool) {
-	n := uint64(1) << in.Size
-	length := uint64(in.Opt)
-	at := uint64(0)
-	for e := uint64(0); e < length; e += n {
-		for s := range uint64(spread) {
-			r, m := registers[s*length+e:], memory[at:]
-			if toRegisters {
-				putElement(r, n, getElement(m, n))
-			} else {
-				putElement(m, n, getElement(r, n))
+// getVector and putVector access n bytes, 1, 2, 4, 8 or 16.
+func getVector(b []byte, n uint8) [2]uint64 {
+	if n == 16 {
+		return [2]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+	}
+	return [2]uint64{getElement(b, n)}
+}
+
+func putVector(b []byte, n uint8, v *[2]uint64) {
+	putElement(b, min(n, 8), v[0])
+	if n == 16 {
+		binary.LittleEndian.PutUint64(b[8:], v[1])
+	}
+}
+
+// toVectors puts the bytes of an access into the registers.
+func (c *CPU) toVectors(in *a64.Inst, f *vectorForm, p []byte) {
+	n := uint8(1) << in.Size
+	switch f.kind {
+	case vectorSingle:
+		c.V[in.Rd&31] = getVector(p, n)
+	case vectorPair:
+		c.V[in.Rd&31], c.V[in.Ra&31] = getVector(p, n), getVector(p[n:], n)
+	case vectorStructures:
+		if f.spread == 1 {
+			for i := range in.Ra {
+				c.V[(in.Rd+i)&31] = getVector(p[i*in.Opt:], in.Opt)
 			}
-			at += n
+			return
+		}
+		for i := range in.Ra {
+			c.V[(in.Rd+i)&31] = [2]uint64{}
+		}
+		for bit := uint(0); bit < uint(in.Opt)*8; bit += uint(n) * 8 {
+			for i := range in.Ra {
+				c.V[(in.Rd+i)&31][bit>>6&1] |= getElement(p, n) << (bit & 63)
+				p = p[n:]
+			}
+		}
+	case vectorLanes:
+		bit := uint(in.Opt) << in.Size * 8
+		mask := ^uint64(0) >> (64 - 8*n) << (bit & 63)
+		for i := range in.Ra {
+			v := &c.V[(in.Rd+i)&31][bit>>6&1]
+			*v = *v&^mask | getElement(p[i*n:], n)<<(bit&63)
+		}
+	default:
+		for i := range in.Ra {
+			x := getElement(p[i*n:], n)
+			for w := 8 * n; w < 64; w *= 2 {
+				x |= x << w
+			}
+			c.V[(in.Rd+i)&31] = [2]uint64{x, x & -uint64(in.Opt>>4)}
 		}
 	}
 }
 
-func (c *CPU) loadStructures(in *a64.Inst, va uint64, spread uint8) bool {
-	var memory, registers structures
-	if !c.readStructures(&memory, va, uint64(in.Ra)*uint64(in.Opt), in.Size) {
-		return false
-	}
-	source := &memory
-	if spread > 1 {
-		deal(&registers, &memory, in, spread, true)
-		source = &registers
-	}
-	for i := range in.Ra {
-		b := source[i*in.Opt&63:]
-		v := [2]uint64{binary.LittleEndian.Uint64(b)}
-		if in.Opt == 16 {
-			v[1] = binary.LittleEndian.Uint64(b[8:])
+// fromVectors is the reverse, for stores.
+func (c *CPU) fromVectors(in *a64.Inst, f *vectorForm, p []byte) {
+	n := uint8(1) << in.Size
+	switch f.kind {
+	case vectorSingle:
+		putVector(p, n, &c.V[in.Rd&31])
+	case vectorPair:
+		putVector(p, n, &c.V[in.Rd&31])
+		putVector(p[n:], n, &c.V[in.Ra&31])
+	case vectorStructures:
+		if f.spread == 1 {
+			for i := range in.Ra {
+				putVector(p[i*in.Opt:], in.Opt, &c.V[(in.Rd+i)&31])
+			}
+			return
 		}
-		c.V[(in.Rd+i)&31] = v
-	}
-	return true
-}
-
-func (c *CPU) storeStructures(in *a64.Inst, va uint64, spread uint8) bool {
-	var memory, registers structures
-	for i := range in.Ra {
-		b, v := registers[i*in.Opt&63:], &c.V[(in.Rd+i)&31]
-		binary.LittleEndian.PutUint64(b, v[0])
-		if in.Opt == 16 {
-			binary.LittleEndian.PutUint64(b[8:], v[1])
+		for bit := uint(0); bit < uint(in.Opt)*8; bit += uint(n) * 8 {
+			for i := range in.Ra {
+				putElement(p, n, c.V[(in.Rd+i)&31][bit>>6&1]>>(bit&63))
+				p = p[n:]
+			}
+		}
+	default:
+		bit := uint(in.Opt) << in.Size * 8
+		for i := range in.Ra {
+			putElement(p[i*n:], n, c.V[(in.Rd+i)&31][bit>>6&1]>>(bit&63))
 		}
 	}
-	source := &registers
-	if spread > 1 {
-		deal(&registers, &memory, in, spread, false)
-		source = &memory
-	}
-	return c.writeStructures(source, va, uint64(in.Ra)*uint64(in.Opt), in.Size)
-}
-
-// loadElements reads the elements of one structure.
-func (c *CPU) loadElements(in *a64.Inst, va uint64) (v [4]uint64, ok bool) {
-	for i := range in.Ra {
-		if v[i&3], ok = c.load(va+uint64(i)<<in.Size, 1<<in.Size); !ok {
-			return v, false
-		}
-	}
-	return v, true
-}
-
-func (c *CPU) loadLanes(in *a64.Inst, va uint64) bool {
-	v, ok := c.loadElements(in, va)
-	if !ok {
-		return false
-	}
-	bit := uint(in.Opt) << in.Size * 8
-	mask := ^uint64(0) >> (64 - 8<<in.Size) << (bit & 63)
-	for i := range in.Ra {
-		p := &c.V[(in.Rd+i)&31][bit>>6&1]
-		*p = *p&^mask | v[i&3]<<(bit&63)
-	}
-	return true
-}
-
-func (c *CPU) storeLanes(in *a64.Inst, va uint64) bool {
-	if !c.probeVector(va, uint64(in.Ra)<<in.Size) {
-		return false
-	}
-	bit := uint(in.Opt) << in.Size * 8
-	for i := range in.Ra {
-		if !c.store(va+uint64(i)<<in.Size, 1<<in.Size, c.V[(in.Rd+i)&31][bit>>6&1]>>(bit&63)) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *CPU) loadReplicated(in *a64.Inst, va uint64) bool {
-	v, ok := c.loadElements(in, va)
-	if !ok {
-		return false
-	}
-	for i := range in.Ra {
-		x := v[i&3]
-		for w := uint(8) << in.Size; w < 64; w *= 2 {
-			x |= x << w
-		}
-		c.V[(in.Rd+i)&31] = [2]uint64{x, x & -uint64(in.Opt>>4)}
-	}
-	return true
 }

@@ -779,6 +779,8 @@ reload: // c.PC and left are valid
 			} else if in.Op < a64.FirstMemory {
 				c.pure(in)
 				continue
+			} else if in.Op >= a64.FirstSIMDMem && !c.fpTrap && c.fastVector(in) {
+				continue
 			}
 		}
 

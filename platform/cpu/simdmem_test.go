@@ -302,3 +302,54 @@ func TestVectorAccessFaults(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkVectorCopy runs a loop of a load and a store: 4 instructions each time.
+func BenchmarkVectorCopy(b *testing.B) {
+	for _, p := range []struct {
+		name        string
+		load, store uint32
+	}{
+		{"ldr-q", 0x3dc00020, 0x3d800040},
+		{"ldr-q-post", 0x3cc10420, 0x3cdf0420}, // forth and back
+		{"ldp-q", 0xad400420, 0xad000440},
+		{"ld1", 0x4c407020, 0x4c007040},
+		{"ld4", 0x4c400020, 0x4c000040},
+	} {
+		b.Run(p.name, func(b *testing.B) {
+			const base, size = 0x40000000, 1 << 20
+			ram, err := bus.NewRAM(size)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer ram.Close()
+			system := &bus.Bus{}
+			if err := system.Map(bus.Region{Name: "ram", Base: base, Size: size, RAM: ram}); err != nil {
+				b.Fatal(err)
+			}
+			var program []byte
+			for _, w := range []uint32{p.load, p.store, 0xf1000400, 0x54ffffa1, 0xd4000002} { // SUBS X0, X0, #1; B.NE; HVC
+				program = binary.LittleEndian.AppendUint32(program, w)
+			}
+			system.Write(base, program, bus.Attr{})
+			model, err := ModelByName("max")
+			if err != nil {
+				b.Fatal(err)
+			}
+			env := &insttestEnv{bus: system}
+			var clock vtime.Clock
+			c := New(Config{Model: model, Bus: system, Code: NewCode(system, a64.AllFeatures), Clock: &clock, Env: env, HVCIsCall: true})
+			c.Reset(base, uint64(b.N), 1)
+			c.sys.cpacr = 3 << 20
+			c.stateChanged()
+			c.X[1], c.X[2] = base+0x10000, base+0x20000
+			b.ResetTimer()
+			for !env.off {
+				if clock.Begin(1_000_000) == 0 {
+					clock.Expire()
+					continue
+				}
+				c.Run()
+			}
+		})
+	}
+}
