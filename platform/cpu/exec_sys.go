@@ -353,7 +353,7 @@ func (c *CPU) tlbi(key uint16, v uint64) access {
 // invalidatePage drops what a TLBI by address names. Entries stand for 4 KiB, whatever the granule and block size: an address
 // where larger ones are in use may stand for any entry of the block, so that everything goes.
 func (c *CPU) invalidatePage(va uint64) {
-	if l := &c.large[va>>55&1]; l.mask != 0 && va&l.mask == l.base {
+	if c.large[va>>55&1].holds(va) {
 		c.flushTLB()
 		return
 	}

@@ -63,8 +63,13 @@ type contexts struct {
 }
 
 // area is the smallest naturally aligned range that holds all pages and blocks above 4 KiB that were put into the TLB since the
-// last flush. A mask of zero stands for an empty one.
-type area struct{ base, mask uint64 }
+// last flush.
+type area struct {
+	used       bool
+	base, mask uint64
+}
+
+func (l *area) holds(va uint64) bool { return l.used && va&l.mask == l.base }
 
 func (c *CPU) noteSize(va, size uint64) {
 	if size <= pageSize {
@@ -72,15 +77,13 @@ func (c *CPU) noteSize(va, size uint64) {
 	}
 	l := &c.large[va>>55&1]
 	mask := ^(size - 1)
-	if l.mask == 0 {
-		*l = area{va & mask, mask}
-		return
+	if l.used {
+		mask &= l.mask
+		for (l.base^va)&mask != 0 {
+			mask <<= 1
+		}
 	}
-	mask &= l.mask
-	for (l.base^va)&mask != 0 {
-		mask <<= 1
-	}
-	*l = area{va & mask, mask}
+	*l = area{true, va & mask, mask}
 }
 
 // flushTLB drops all translations and decisions.
