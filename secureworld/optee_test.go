@@ -238,7 +238,7 @@ func TestLinuxProbeFFA(t *testing.T) {
 		return optee.Arg{Cmd: optee.CmdGetProtmemConfig, Params: []optee.Param{optee.ValueParam(optee.AttrValueInOut, 1, 0, 0), p}}
 	}
 	a := r.message(0, config(optee.FMemParam(optee.AttrFMemOutput, optee.FMem{GlobalID: optee.NullGlobalID})))
-	if a.Ret != 0xFFFF_0010 || a.Params[1].Size() != 4 || a.Params[0].U != [3]uint64{8 << 20, page, 32} {
+	if a.Ret != 0xFFFF_0010 || a.Params[1].Size() != 4 || a.Params[0].U != [3]uint64{1 << 20, page, 32} {
 		t.Errorf("GET_PROTMEM_CONFIG: %+v", a)
 	}
 	h := r.share(bufAddr, 1)
@@ -311,7 +311,7 @@ func TestLinuxProbeSMC(t *testing.T) {
 		optee.TMemParam(optee.AttrTMemOutput, optee.TMem{})}}
 	r.write(argPage+384, config.AppendTo(nil))
 	regd("GET_PROTMEM_CONFIG", 384, 0)
-	if a := r.argAt(argPage + 384); a.Ret != 0 || a.Params[1].Size() != 0 || a.Params[0].U != [3]uint64{8 << 20, page, 32} {
+	if a := r.argAt(argPage + 384); a.Ret != 0 || a.Params[1].Size() != 0 || a.Params[0].U != [3]uint64{1 << 20, page, 32} {
 		t.Errorf("GET_PROTMEM_CONFIG: %+v", a)
 	}
 	open := openArg(optee.DeviceUUID(), 0)
