@@ -180,6 +180,21 @@ func emulate(r *record, in *a64.Inst) {
 	r.NZCV = uint64(regs.NZCV())
 }
 
+// overlap makes source registers those of the destination now and then.
+func overlap(rng *rand.Rand, w uint32) uint32 {
+	rd := w & 31
+	if rng.IntN(4) == 0 {
+		w = w&^(31<<5) | rd<<5
+	}
+	if rng.IntN(4) == 0 {
+		w = w&^(31<<16) | rd<<16
+	}
+	if rng.IntN(8) == 0 {
+		w = w&^(31<<10) | rd<<10
+	}
+	return w
+}
+
 // seed chooses the words and operands.
 var seed = flag.Uint64("seed", 1, "of the random instructions")
 
@@ -197,7 +212,7 @@ func TestQEMU(t *testing.T) {
 				if count[0] == unallocated && count[1] == allocated {
 					break
 				}
-				w := rng.Uint32()&^g.mask | g.bits
+				w := overlap(rng, rng.Uint32())&^g.mask | g.bits
 				kind, limit := 0, unallocated
 				if in := a64.Decode(w, a64.AllFeatures); in.Op >= a64.FirstSIMD && in.Op < a64.FirstSIMDMem {
 					kind, limit = 1, allocated
