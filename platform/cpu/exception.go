@@ -196,7 +196,7 @@ func (c *CPU) memoryFault(va uint64, acc mmu.Access, f mmu.Fault) {
 	target := c.syncTarget()
 	iss := uint64(f.Status)
 	if f.Stage2 {
-		target = 2
+		target = max(target, 2) // an AT instruction at EL3 stays there
 		c.sys.hpfar = f.IPA >> 12 << 4 & 0xfffffffff0
 		if f.S1PTW {
 			iss |= issS1PTW

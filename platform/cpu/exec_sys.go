@@ -317,6 +317,13 @@ func (c *CPU) at(va uint64, el uint8, user bool, acc mmu.Access, pan, both bool)
 	c.regime(el, secure, &g)
 	g.Stage1Only = !both
 	t, f, ok := mmu.Walk(c, &g, va, user, acc, pan)
+	if !ok && (f.Kind() == mmu.StatusExternalWalk || f.S1PTW && c.el == 1) {
+		// Not PAR_EL1 but an exception says so: an external abort on the walk, or stage 2's refusal of a descriptor, which is
+		// EL2's affair. ISS has CM and WnR set (D19.2.40).
+		c.memoryFault(va, mmu.Write, f)
+		c.sys.esr[c.el] |= issCM
+		return accessTaken
+	}
 	c.sys.par = mmu.PAR(t, f, ok)
 	return accessOK
 }

@@ -143,6 +143,7 @@ const (
 	accessTrap1        // trapped to EL1 (or EL2 with TGE)
 	accessTrap2        // trapped to EL2
 	accessTrap3        // trapped to EL3
+	accessTaken        // the exception has been taken
 )
 
 // sysISS is the syndrome of a trapped MSR, MRS or system instruction (D19.2.37, EC 0x18).
