@@ -174,9 +174,20 @@ func (g *targets) explain(t *testing.T, b *block) string {
 	for n := range prefixes {
 		prefixes[n] = b.prefix(n)
 	}
-	want, got := g.qemu(t, prefixes, true), g.gatehouse(t, prefixes, true)
-	var before outcome
-	for n := range prefixes {
+	n, before, d := firstDifference(t, g.qemu(t, prefixes, true), g.gatehouse(t, prefixes, true))
+	switch n {
+	case -1:
+		return "\tthe digests differ, no prefix does: it depends on the address"
+	case 0:
+		return "\tdiffers before the first instruction:\n\t" + strings.Join(d, "\n\t")
+	}
+	return describe(b, n-1, &before) + "\n\t" + strings.Join(d, "\n\t")
+}
+
+// firstDifference gives the number of the first dump that differs, -1 if none does, QEMU's outcome before it, and what differs.
+func firstDifference(t *testing.T, want, got []string) (n int, before outcome, d []string) {
+	t.Helper()
+	for n := range want {
 		w, err := parseOutcome(want[n])
 		if err != nil {
 			t.Fatalf("QEMU: %v", err)
@@ -185,20 +196,51 @@ func (g *targets) explain(t *testing.T, b *block) string {
 		if err != nil {
 			t.Fatalf("Gatehouse: %v", err)
 		}
-		if n == 0 {
-			before = w
+		if d := h.differences(&w); len(d) != 0 {
+			return n, before, d
 		}
-		d := h.differences(&w)
-		if len(d) == 0 {
-			before = w
-			continue
-		}
-		if n == 0 {
-			return "differs before the first instruction:\n\t" + strings.Join(d, "\n\t")
-		}
-		return describe(b, n-1, &before) + "\n\t" + strings.Join(d, "\n\t")
+		before = w
 	}
-	return "the digests differ, no prefix does: it depends on the address"
+	return -1, before, nil
+}
+
+// A block with a wrong instruction in it is found, and the instruction with it: a comparison that sees nothing would pass as well.
+func TestFirstDifference(t *testing.T) {
+	g := newTargets(t, "max")
+	b := &block{words: []uint32{
+		0xd2800020, // MOV X0, #1
+		0xf90003e0, // STR X0, [SP]
+		0x91000400, // ADD X0, X0, #1
+		0xeb1f001f, // CMP X0, XZR
+	}}
+	b.regs[31] = bufferAddr
+	for i, wrong := range []struct {
+		word   uint32
+		differ string
+	}{
+		{0xd2800040, "x0: "},                // MOV X0, #2
+		{0xf90007e0, "memory 0x40800e00: "}, // STR X0, [SP, #8]
+		{0x91400400, "x0: "},                // ADD X0, X0, #1, LSL #12
+		{0xeb0003ff, "nzcv: "},              // CMP XZR, X0
+	} {
+		bad := *b
+		bad.words = append([]uint32(nil), b.words...)
+		bad.words[i] = wrong.word
+		var right, other []*block
+		for n := range len(b.words) + 1 {
+			right, other = append(right, b.prefix(n)), append(other, bad.prefix(n))
+		}
+		n, before, d := firstDifference(t, g.qemu(t, right, true), g.gatehouse(t, other, true))
+		if n != i+1 || len(d) == 0 || !strings.HasPrefix(d[0], wrong.differ) {
+			t.Errorf("instruction %d: found at %d: %q", i, n-1, d)
+		}
+		if text := describe(b, i, &before); !strings.Contains(text, disassemble(b.words[i])) {
+			t.Errorf("instruction %d: %s", i, text)
+		}
+		if x, y := g.qemu(t, right, false), g.gatehouse(t, other, false); x[i] != y[i] || x[i+1] == y[i+1] {
+			t.Errorf("instruction %d: digests %v and %v", i, x, y)
+		}
+	}
 }
 
 // listing shows a block whose generator is wrong, with what QEMU made of it.
