@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -211,12 +213,12 @@ func (b *blob) read(mem []loader.Range) (*loader.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := loader.ParseBlob(b.file, data, b.addr, mem...)
-	switch {
-	case err != nil:
-		return nil, loadError(b.flag, err)
-	case img.Kind != loader.ELF && !b.raw:
+	if !b.raw && !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
 		return nil, fmt.Errorf("%s: addr= is missing: the file is not ELF and has no address of its own", b.flag)
+	}
+	img, err := loader.ParseBlob(b.file, data, b.addr, mem...)
+	if err != nil {
+		return nil, loadError(b.flag, err)
 	}
 	return img, nil
 }
