@@ -3,7 +3,12 @@ package event
 import (
 	"fmt"
 	"io"
+	"iter"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Category is a set of kinds of events; one event has exactly one.
@@ -75,15 +80,66 @@ func Dec(key string, v uint64) Field { return Field{Key: key, Num: v, Text: fmt.
 
 func (f Field) String() string {
 	if f.Text != "" {
-		return f.Key + "=" + f.Text
+		return f.Key + "=" + oneLine(f.Text)
 	}
 	return fmt.Sprintf("%s=%#x", f.Key, f.Num)
 }
+
+// Kind is what a field's value is.
+type Kind uint8
+
+// The kinds: words, a number that is read in decimal, a number that is read in hexadecimal.
+const (
+	Words Kind = iota
+	Decimal
+	Hexadecimal
+)
+
+// Kind finds the kind of f. A text that is no more than Num in decimal or hexadecimal makes a number.
+func (f Field) Kind() Kind {
+	var b [24]byte
+	switch {
+	case f.Text == "" || f.Text == string(strconv.AppendUint(append(b[:0], "0x"...), f.Num, 16)):
+		return Hexadecimal
+	case f.Text == string(strconv.AppendUint(b[:0], f.Num, 10)):
+		return Decimal
+	}
+	return Words
+}
+
+// oneLine keeps text from ending its line or steering a terminal: text with anything unprintable in it is quoted.
+func oneLine(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+// Phase is an event's place in what lasts longer than a moment.
+type Phase uint8
+
+const (
+	// Instant is an event at one moment.
+	Instant Phase = iota
+	// Begin is the begin of a call or a job. It lasts until the End of the same source, world and lane; calls nest.
+	Begin
+	// End ends what began last at the same place.
+	End
+	// Restart is a reset of the machine: time counts from 0 again after it, and everything that lasts has ended.
+	Restart
+)
+
+func (p Phase) String() string { return [...]string{"instant", "begin", "end", "restart"}[p] }
 
 // Event is one thing that happened.
 type Event struct {
 	Time     uint64 // ns of virtual time since reset
 	Category Category
+	Phase    Phase
+	// Secure says that Source belongs to the secure world or acts for it.
+	Secure bool
+	// Lane tells apart what a source does at the same time, such as the channels of a DMA controller.
+	Lane uint8
 	// Source is who it happened at or who did it: "cpu0", "pl080", "tzc400", "spmc".
 	Source string
 	// Name is what happened, in the words of the specification: "FFA_MEM_LEND", "DENIED".
@@ -91,9 +147,47 @@ type Event struct {
 	Fields []Field
 }
 
+// Values gives the fields under keys that differ: where a key repeats, its second value has the key KEY.2, and so on.
+func (e *Event) Values() iter.Seq2[string, Field] {
+	return func(yield func(string, Field) bool) {
+		taken := func(key string, fields []Field) bool {
+			for i := range fields {
+				if fields[i].Key == key {
+					return true
+				}
+			}
+			return false
+		}
+		var numbered []string
+		for i, f := range e.Fields {
+			key := f.Key
+			if taken(key, e.Fields[:i]) {
+				for n := 2; ; n++ {
+					key = f.Key + "." + strconv.Itoa(n)
+					if !taken(key, e.Fields) && !slices.Contains(numbered, key) {
+						break
+					}
+				}
+				numbered = append(numbered, key)
+			}
+			if !yield(key, f) {
+				return
+			}
+		}
+	}
+}
+
+// World is the name of the world that the event belongs to: "normal" or "secure".
+func (e *Event) World() string {
+	if e.Secure {
+		return "secure"
+	}
+	return "normal"
+}
+
 // Append appends the event's text line, without a newline.
 func (e *Event) Append(b []byte) []byte {
-	b = fmt.Appendf(b, "[%d.%09d] %s %s: %s", e.Time/1e9, e.Time%1e9, e.Category, e.Source, e.Name)
+	b = fmt.Appendf(b, "[%d.%09d] %s %s: %s", e.Time/1e9, e.Time%1e9, e.Category, e.Source, oneLine(e.Name))
 	for _, f := range e.Fields {
 		b = append(b, ' ')
 		b = append(b, f.String()...)
@@ -104,6 +198,13 @@ func (e *Event) Append(b []byte) []byte {
 // Sink takes events. It must not keep the event or its fields.
 type Sink interface {
 	Emit(e *Event)
+}
+
+// Opener is a sink that is also told when a call begins. A call's event, with all its fields, comes at its end; what happens
+// within the call comes before that.
+type Opener interface {
+	// Open takes an event of phase Begin. It must not keep it.
+	Open(e *Event)
 }
 
 // Stream hands events to the sinks that want their category. The zero value, and a nil *Stream, drop everything.
@@ -134,6 +235,19 @@ func (s *Stream) Emit(e *Event) {
 	for _, a := range s.sinks {
 		if a.mask&e.Category != 0 {
 			a.sink.Emit(e)
+		}
+	}
+}
+
+// Open tells the sinks that are Openers that a call begins, which is emitted with phase End when it returns.
+func (s *Stream) Open(e *Event) {
+	if s == nil {
+		return
+	}
+	e.Phase = Begin
+	for _, a := range s.sinks {
+		if o, ok := a.sink.(Opener); ok && a.mask&e.Category != 0 {
+			o.Open(e)
 		}
 	}
 }
