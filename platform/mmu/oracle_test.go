@@ -20,14 +20,14 @@ import (
 // arena full of random descriptors, most of which point into the arena, so that any register values give walks of all lengths.
 const (
 	scenarioBase = 0x4400_0000 // SCENARIO in oracle.c
-	stubsAddr    = 0x4021_0000 // .stubs in link.ld
-	stubEL1      = stubsAddr + 0x800
-	stubEL0      = stubsAddr + 0x840
+	probesAddr    = 0x4021_0000 // .probes in link.ld
+	probeEL1      = probesAddr + 0x800
+	probeEL0      = probesAddr + 0x840
 
 	arenaBase  = 0x6000_0000 // four arenas: stage 1 LE and BE, stage 2 LE and BE
 	arenaSize  = 1 << 20
 	secureBase = 0x0e00_0000 // the board's Secure memory; gets a copy of the arenas
-	pinBase    = 0x4040_0000 // tables that map the stubs
+	pinBase    = 0x4040_0000 // tables that map the probes
 	pinSize    = 1 << 20
 	zeroBase   = 0x8000_0000 // 1 GiB of RAM that stays zero
 	zeroSize   = 1 << 30
@@ -59,7 +59,7 @@ const (
 	opExec = 33
 )
 
-type oracleOp struct{ code, va, stub, spsr uint64 }
+type oracleOp struct{ code, va, probe, spsr uint64 }
 
 func (o oracleOp) user() bool {
 	switch {
@@ -209,7 +209,7 @@ func (r *generator) descriptor(n int) uint64 {
 	return d | 1 | pa&^page
 }
 
-// fill makes the arenas and the tables that map the stubs.
+// fill makes the arenas and the tables that map the probes.
 func (r *generator) fill() {
 	r.mem.arenas = make([]byte, 4*arenaSize)
 	for n := range 4 {
@@ -246,7 +246,7 @@ func (r *generator) put(p []byte, d uint64, be bool) {
 	binary.LittleEndian.PutUint64(p, d)
 }
 
-// pin is a table that maps the stubs, and those of stage 2 the arenas of stage 1 too. The little-endian one is at pinBase+at, the big-endian one half of pinSize above.
+// pin is a table that maps the probes, and those of stage 2 the arenas of stage 1 too. The little-endian one is at pinBase+at, the big-endian one half of pinSize above.
 type pin struct {
 	at, size uint64
 	arena    int
@@ -564,7 +564,7 @@ func (r *generator) newCase(kind int) oracleCase {
 	c.regs = make([]uint64, 19)
 	c.regs[0], c.regs[1] = scr, hcr
 	c.regs[2] = res1EL1
-	c.regs[7] = stubsAddr + pinVA
+	c.regs[7] = probesAddr + pinVA
 	c.regs[8], c.regs[9] = g.VTCR|1<<31, g.VTTBR
 	c.regs[10] = res1EL2
 	if g.Stage2BE {
@@ -594,10 +594,10 @@ func (r *generator) newCase(kind int) oracleCase {
 		}
 		if o.code >= opLoad {
 			o.spsr |= 0x3c5
-			o.stub = stubEL1 + pinVA
+			o.probe = probeEL1 + pinVA
 			if r.chance(40) {
 				o.spsr &^= 0xf | 1<<22
-				o.stub = stubEL0 + pinVA
+				o.probe = probeEL0 + pinVA
 			}
 			if o.code == opExec {
 				o.va &^= 3
@@ -751,7 +751,7 @@ func newScenario(t *testing.T, cpu cpuModel, cases int) *scenario {
 		s.list = append(s.list, c)
 		words = append(append(words, c.regs...), uint64(len(c.ops)))
 		for _, o := range c.ops {
-			words = append(words, o.code, o.va, o.stub, o.spsr)
+			words = append(words, o.code, o.va, o.probe, o.spsr)
 		}
 	}
 	var raw bytes.Buffer

@@ -32,7 +32,7 @@ struct regs {
 struct op {
 	u64 code; // index into at_table, or one of the below
 	u64 va;
-	u64 stub; // virtual address of the stub to use, for loads
+	u64 probe; // virtual address of the probe to use, for loads
 	u64 spsr;
 };
 
@@ -103,7 +103,7 @@ static void execute(const struct regs *r, const struct op *o, int v81)
 		put('\n');
 		return;
 	}
-	esr = el1_run(o->va, o->code == EXEC ? o->va : o->stub, o->spsr);
+	esr = el1_run(o->va, o->code == EXEC ? o->va : o->probe, o->spsr);
 	switch (esr) {
 	case 0x5e000000: // SMC #0
 		put('2');

@@ -59,11 +59,11 @@ at_table:
 	.balign	32
 	b	at_s1e3w
 
-	// The page of the stubs is mapped to itself in the EL3 regime under test.
-	.section .stubs, "ax"
+	// The page of the probes is mapped to itself in the EL3 regime under test.
+	.section .probes, "ax"
 	.balign 2048
-	.global stubs
-stubs:
+	.global probes
+probes:
 	.macro	el1_vector
 	.balign	128
 	smc	#1
@@ -72,13 +72,13 @@ stubs:
 	el1_vector
 	.endr
 	.balign 2048
-	.global stub_el1
-stub_el1:
+	.global probe_el1
+probe_el1:
 	ldrb	w1, [x0]
 	smc	#0
 	.balign 64
-	.global stub_el0
-stub_el0:
+	.global probe_el0
+probe_el0:
 	ldrb	w1, [x0]
 	svc	#0
 	.balign 64
