@@ -20,9 +20,9 @@ import (
 // arena full of random descriptors, most of which point into the arena, so that any register values give walks of all lengths.
 const (
 	scenarioBase = 0x4400_0000 // SCENARIO in oracle.c
-	probesAddr    = 0x4021_0000 // .probes in link.ld
-	probeEL1      = probesAddr + 0x800
-	probeEL0      = probesAddr + 0x840
+	probesAddr   = 0x4021_0000 // .probes in link.ld
+	probeEL1     = probesAddr + 0x800
+	probeEL0     = probesAddr + 0x840
 
 	arenaBase  = 0x6000_0000 // four arenas: stage 1 LE and BE, stage 2 LE and BE
 	arenaSize  = 1 << 20
@@ -246,7 +246,8 @@ func (r *generator) put(p []byte, d uint64, be bool) {
 	binary.LittleEndian.PutUint64(p, d)
 }
 
-// pin is a table that maps the probes, and those of stage 2 the arenas of stage 1 too. The little-endian one is at pinBase+at, the big-endian one half of pinSize above.
+// pin is a table that maps the probes, and those of stage 2 the arenas of stage 1 too. The little-endian one is at pinBase+at, the
+// big-endian one half of pinSize above.
 type pin struct {
 	at, size uint64
 	arena    int
