@@ -112,7 +112,7 @@ func (o *machineOptions) setMachine(s string) error {
 			}
 			return fmt.Errorf("unknown key %q: want one of %s", key, strings.Join(names, ", "))
 		case !ok || value == "":
-			return fmt.Errorf("key %q wants a value: %s=...", key, key)
+			return fmt.Errorf("key %q wants a value", key)
 		case machineKeys[i].values != nil && !slices.Contains(machineKeys[i].values, value):
 			return fmt.Errorf("unknown value %q of %s: want %s", value, key, strings.Join(machineKeys[i].values, " or "))
 		}
