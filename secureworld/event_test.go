@@ -34,6 +34,8 @@ func TestEvents(t *testing.T) {
 	want("PSCI_VERSION", "smc cpu0: PSCI_VERSION ret.version=1.1")
 	r.call(0xC400_0003, 1, 0x10, 0)
 	want("CPU_ON", "smc cpu0: PSCI_CPU_ON target=0x1 entry=0x10 smc64=1 ret=INVALID_ADDRESS")
+	r.call(0x8400_0008)
+	want("SYSTEM_OFF", "smc cpu0: PSCI_SYSTEM_OFF")
 	r.call(0x8300_0001)
 	want("unknown", "smc cpu0: SMC function=0x83000001 owner=oem ret=UNKNOWN_FUNCTION")
 	r.negotiate(0x1_0002)

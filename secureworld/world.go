@@ -160,6 +160,10 @@ func (w *World) SMC(c firmware.Call, r *firmware.Registers) {
 		reply = smc.DescribeReply
 	}
 	_, results := reply(call, r)
+	switch call {
+	case smc.PSCICPUOff, smc.PSCISystemOff, smc.PSCISystemReset:
+		results = nil // it does not return
+	}
 	w.log.Emit(event.SMC, fmt.Sprintf("cpu%d", c.CPU), name, trace.Reply(trace.Call(nil, fields), results)...)
 }
 

@@ -40,9 +40,13 @@ func Call(dst []event.Field, fields []Field) []event.Field {
 	return dst
 }
 
-// Reply appends the fields of a reply. A field without name is the result.
+// Reply appends the fields of a reply. A field without name is the result, apart from the mark of the 64-bit convention, which
+// the call carries already.
 func Reply(dst []event.Field, fields []Field) []event.Field {
 	for _, f := range fields {
+		if f.Name == "" && f.Text == "smc64" {
+			continue
+		}
 		key := "ret"
 		if f.Name != "" {
 			key = "ret." + f.Name
