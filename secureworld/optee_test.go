@@ -803,6 +803,64 @@ func TestAssignProtmem(t *testing.T) {
 	r.reclaim(r.lend(bufAddr, 4, 1))
 }
 
+// Another processor changes descriptor, message and page list between two reads of the secure world: there is no second read that
+// counts.
+func TestMemoryThatChanges(t *testing.T) {
+	r := newRig(t).negotiate(0x1_0002)
+	// watch counts the reads of a page during f. Before the second one n bytes of the page are spoiled.
+	watch := func(addr uint64, n int, f func()) (reads int) {
+		r.spy.read = func(a uint64) {
+			if a&^(page-1) != addr {
+				return
+			}
+			if reads++; reads == 2 {
+				if resp := r.s.Write(addr, bytes.Repeat([]byte{0xFF}, n)); resp != bus.OKAY {
+					t.Fatal(resp)
+				}
+			}
+		}
+		f()
+		r.spy.read = nil
+		return reads
+	}
+	r.write(txAddr, transaction(ffa.Lend, 1, ffa.Constituent{Address: bufAddr, Pages: 1}).AppendTo(nil, ffa.Version1_2))
+	if n := watch(txAddr, page, func() { r.call(0xC400_0072, 112, 112) }); n != 1 {
+		t.Errorf("the descriptor is read %d times", n)
+	}
+	r.wantRights("lent", bufAddr, rightsVideo)
+	// The header of a message, with the number of parameters, and then the parameters.
+	for i, f := range []uint64{0x3200_0004, 0x3200_0012} {
+		const at = bufAddr + 0x10_0000
+		pool := bufAddr + 8*page*uint64(i+1)
+		lend := lendArg(f, pool, page, 2)
+		r.write(at, lend.AppendTo(nil))
+		if n := watch(at, 32, func() { r.call(f, 0, at) }); n > 2 {
+			t.Errorf("the message is read %d times", n)
+		}
+		r.result("LEND_PROTMEM", r.argAt(at), optee.Success)
+		r.wantRights("lent", pool, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+		r.wantRights("not lent", pool+page, rightsNormal)
+	}
+	reg := registerArg(77, lstAddr+8, 600*page)
+	pages := make([]uint64, 601)
+	for i := range pages {
+		pages[i] = bufAddr + 0x20_0000 + uint64(i)*page
+	}
+	r.write(lstAddr, optee.AppendPageList(nil, lstAddr, pages))
+	r.write(argAddr, reg.AppendTo(nil))
+	for i := range uint64(2) {
+		if n := watch(lstAddr+i*page, page, func() {
+			if i == 0 {
+				r.call(0x3200_0012, 0, argAddr)
+			}
+		}); n > 1 {
+			t.Errorf("a block of the page list is read %d times", n)
+		}
+	}
+	r.result("REGISTER_SHM", r.argAt(argAddr), optee.Success)
+	r.consistent()
+}
+
 // A carve-out is protected from reset on; the SMC ABI offers it in place of dynamic pools.
 func TestStaticPool(t *testing.T) {
 	carve := memory.Range{Base: ramBase + 0x80_0000, Size: 0x10_0000}

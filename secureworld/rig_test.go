@@ -42,6 +42,20 @@ type rig struct {
 	s   *bus.Port // a secure master
 
 	shm uint64 // handle of the argument page, once it is shared
+	spy spy
+}
+
+// spy is the filter before memory: it lets a test know of reads by processors of the normal world before they happen.
+type spy struct {
+	bus.Filter
+	read func(addr uint64)
+}
+
+func (s *spy) Check(addr uint64, write bool, a bus.Attr) bus.Verdict {
+	if s.read != nil && !write && a.NSAID == bus.NSAIDAP && !a.Secure {
+		s.read(addr)
+	}
+	return s.Filter.Check(addr, write, a)
 }
 
 func newRig(t testing.TB, change ...func(*Config)) *rig {
@@ -53,7 +67,8 @@ func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{TB: t, h: newHost(t, size)}
 	r.tzc = tzc400.New("tzc400", &r.h.events, &r.h.clock)
-	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: r.tzc.Unit(0)}))
+	r.spy.Filter = r.tzc.Unit(0)
+	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: &r.spy}))
 	must(t, r.h.bus.Map(bus.Region{Name: "tzc400", Base: tzcBase, Size: page, Dev: r.tzc, SecureOnly: true}))
 	r.ap = r.h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP})
 	r.s = r.h.Port(bus.Attr{Secure: true, Privileged: true})

@@ -101,7 +101,7 @@ const (
 )
 
 // call runs the message at offset off of o. It must end before offset end, with room behind it for an RPC argument where withRPC
-// says so. The message is read once; results are written into it, and nothing else.
+// says so. The message is read once, into a private copy that its results are written back from.
 func (s *Service) call(t transport, o *memory.Object, off, end uint64, withRPC bool) status {
 	if off%8 != 0 || off > end || end-off < optee.ArgHeaderSize {
 		return badAddress
