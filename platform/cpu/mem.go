@@ -204,31 +204,6 @@ func (c *CPU) busWrite(va uint64, e *xlatEntry, p []byte) bool {
 	return resp == bus.OKAY
 }
 
-// load128 reads 16 bytes: the low half is at the lower address.
-func (c *CPU) load128(va uint64) (lo, hi uint64, ok bool) {
-	if va&15 != 0 && c.strictAlignment() {
-		c.alignmentFault(va, mmu.Read)
-		return 0, 0, false
-	}
-	if lo, ok = c.load(va, 8); !ok {
-		return 0, 0, false
-	}
-	hi, ok = c.load(va+8, 8)
-	return lo, hi, ok
-}
-
-// store128 writes 16 bytes. Where they cross into a page that faults, nothing is written.
-func (c *CPU) store128(va, lo, hi uint64) bool {
-	if va&15 != 0 && c.strictAlignment() {
-		c.alignmentFault(va, mmu.Write)
-		return false
-	}
-	if !c.probeWrite(va, 16) {
-		return false
-	}
-	return c.store(va, 8, lo) && c.store(va+8, 8, hi)
-}
-
 // probeWrite checks that n bytes at va, in at most two pages, may be written as far as translation goes, before an instruction
 // writes the first of them.
 func (c *CPU) probeWrite(va uint64, n uint64) bool {
