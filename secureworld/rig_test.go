@@ -325,7 +325,8 @@ var scratch = map[string][]string{
 	"recorder": {"open", "closed", "client"},
 }
 
-// state is a digest of everything that the secure world keeps and of the controller's registers.
+// state is a digest of everything that the secure world keeps and of the controller's registers. It walks the values by
+// reflection, so that state which somebody adds later is compared as well.
 func (r *rig) state() uint64 {
 	h := fnv.New64a()
 	dump(h, reflect.ValueOf(r.w).Elem())

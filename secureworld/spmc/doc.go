@@ -7,5 +7,5 @@
 // nothing but FFA_VERSION is answered before a version is agreed on, and it stays agreed on until reset.
 //
 // Read spmc.go (dispatch, version, features), partition.go (discovery and messages), buffers.go (RX/TX), memory.go (memory
-// transactions).
+// transactions). Its tests stand in package secureworld, before a TZC-400 and memory.
 package spmc

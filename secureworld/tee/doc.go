@@ -7,5 +7,5 @@
 // world for anything (RPC), so every yielding call completes at once.
 //
 // Read service.go (the messages), params.go (parameters and memory references), pta.go (pseudo-TAs), then ffa.go and smc.go
-// (the transports).
+// (the transports). Its tests stand in package secureworld, before a TZC-400 and memory.
 package tee
