@@ -14,6 +14,9 @@ type Model struct {
 	CLIDR    uint64
 	PABits   uint8
 	Features a64.Features
+	// MMFR1 are fields of ID_AA64MMFR1_EL1 beside those that follow from Features: what package mmu does for every model, where
+	// this one states it.
+	MMFR1 uint64
 }
 
 // dczBlock is DCZID_EL0.BS: DC ZVA clears 2^4 words, 64 bytes.
@@ -28,6 +31,7 @@ var models = []Model{
 		Name: "max", MIDR: 0x000f0510, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 48,
 		Features: a64.CRC | a64.LSE | a64.RDM | a64.LRCPC | a64.LRCPC2 | a64.FlagM | a64.FlagM2 | a64.PAN | a64.UAO | a64.SB |
 			a64.DPB | a64.SSBS | a64.AllSIMDFeatures,
+		MMFR1: 2<<4 | 1<<12 | 1<<28, // 16-bit VMIDs, FEAT_HPDS, FEAT_XNX
 	},
 	{Name: "cortex-a57", MIDR: 0x411fd070, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
 	{Name: "cortex-a72", MIDR: 0x410fd083, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
@@ -99,7 +103,7 @@ func (c *CPU) idRegister(key uint16) uint64 {
 		}
 		return v
 	case sysIDAA64MMFR1EL1:
-		return has(a64.PAN, 20, 2)
+		return c.cfg.Model.MMFR1 | has(a64.PAN, 20, 2)
 	case sysIDAA64MMFR2EL1:
 		return has(a64.UAO, 4, 1)
 	}
