@@ -38,6 +38,7 @@ const (
 	spiUART1 = 8
 	spiTZC   = 128
 	spiDMA   = 129
+	spiOPTEE = 134
 )
 
 // Machine is one board with its processors.

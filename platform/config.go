@@ -60,6 +60,11 @@ type Config struct {
 	// Blobs are loaded after the kernel, in their order.
 	Blobs []*loader.Image
 
+	// OPTEE puts OP-TEE's node into the device tree, for drivers of its SMC ABI; FF-A needs none.
+	OPTEE bool
+	// Reserved are ranges of RAM that the device tree's /reserved-memory names.
+	Reserved []Reserved
+
 	// Serial are the outputs of the two UARTs (discarded).
 	Serial [2]io.Writer
 	// Events is the event stream (none).
@@ -74,6 +79,17 @@ type Config struct {
 	Semihosting bool
 	// Epoch is what the PL031 shows at reset, in seconds since 1970 (DefaultEpoch).
 	Epoch uint32
+}
+
+// Reserved is memory that the device tree keeps a kernel away from (Devicetree Specification 0.4, 3.5).
+type Reserved struct {
+	Name string // of the node, without its address
+	Base uint64
+	Size uint64
+	// NoMap keeps the kernel from mapping it at all.
+	NoMap bool
+	// Compatible may be empty.
+	Compatible string
 }
 
 // DefaultEpoch is 2025-01-01T00:00:00Z: a fixed time, so that runs are the same.
@@ -114,10 +130,21 @@ func (c *Config) check() (*cpu.Model, error) {
 		return nil, fmt.Errorf("%w: %d bytes of RAM: want a multiple of 4 KiB from 1 MiB to 255 GiB", ErrConfig, c.RAM)
 	case len(c.BIOS) > FlashSize:
 		return nil, fmt.Errorf("%w: firmware of %d bytes: the flash holds %d", ErrConfig, len(c.BIOS), FlashSize)
+	case !c.reservedFit():
+		return nil, fmt.Errorf("%w: reserved memory must lie in RAM, at multiples of 4 KiB, and must not be empty", ErrConfig)
 	case c.SecureWorld == SecureGuest && c.BIOS == nil:
 		return nil, fmt.Errorf("%w: EL3 belongs to the guest, but there is no firmware for it", ErrConfig)
 	case c.SecureWorld != SecureGuest && c.Firmware == nil:
 		return nil, fmt.Errorf("%w: nothing serves SMC", ErrConfig)
 	}
 	return model, nil
+}
+
+func (c *Config) reservedFit() bool {
+	for _, r := range c.Reserved {
+		if (r.Base|r.Size)%4096 != 0 || !c.Range().Contains(r.Base, r.Size) {
+			return false
+		}
+	}
+	return true
 }

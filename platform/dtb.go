@@ -139,6 +139,26 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 		cells("phandle", phandleClock), text("compatible", "fixed-clock"), cells("#clock-cells", 0),
 		cells("clock-frequency", 24_000_000), text("clock-output-names", "clk24mhz"),
 	}))
+	if m.cfg.OPTEE {
+		// linaro,optee-tz.yaml; the interrupt is that of asynchronous notifications, an edge.
+		add(node("firmware", nil, node("optee", []dt.Property{
+			text("compatible", "linaro,optee-tz"), text("method", "smc"), cells("interrupts", irqSPI, spiOPTEE, irqEdge),
+		})))
+	}
+	if len(m.cfg.Reserved) > 0 {
+		n := node("reserved-memory", []dt.Property{cells("#address-cells", 2), cells("#size-cells", 2), flag("ranges")})
+		for _, r := range m.cfg.Reserved {
+			p := []dt.Property{reg(r.Base, r.Size)}
+			if r.Compatible != "" {
+				p = append(p, text("compatible", r.Compatible))
+			}
+			if r.NoMap {
+				p = append(p, flag("no-map"))
+			}
+			n.Children = append(n.Children, node(fmt.Sprintf("%s@%x", r.Name, r.Base), p))
+		}
+		add(n)
+	}
 	add(node("chosen", []dt.Property{text("stdout-path", fmt.Sprintf("/pl011@%x", UART0Base))}))
 	m.choose(root, initrd)
 

@@ -162,6 +162,8 @@ func (o *machineOptions) config() (platform.Config, error) {
 		world.ABI = secureworld.ABIFFA
 	case o.keys["abi"] == "smc":
 		world.ABI = secureworld.ABISMC
+		// With both interfaces Linux would bind OP-TEE twice; there it finds the FF-A partition, which needs no node.
+		cfg.OPTEE = true
 	}
 	cfg.Firmware = secureworld.New(world)
 	return cfg, nil
