@@ -54,10 +54,10 @@ func TestEvents(t *testing.T) {
 	r.message(0, assignArg(h, 1))
 	want("assign",
 		"optee optee: OPTEE_MSG_ASSIGN_PROTMEM p0=VALUE_INPUT{0x20001,0x1,0x0} ret=SUCCESS",
-		"optee optee: OPTEE_FFA_YIELDING_CALL_WITH_ARG handle=0x10000 offset=0x0 ret=SUCCESS ret=DONE",
+		"optee optee: OPTEE_FFA_YIELDING_CALL_WITH_ARG handle=0x10000 offset=0x0 ret=SUCCESS ret.yield=DONE",
 		"ffa cpu0: FFA_MSG_SEND_DIRECT_REQ src=0x0 dst=0x8001 w3=0x80000000 w4=0x10000 ret=FFA_MSG_SEND_DIRECT_RESP ret.src=0x8001 ret.dst=0x0 ret.w3=0x0")
 	r.call(reclaimCall(h)...)
-	want("reclaim", "ffa cpu0: FFA_MEM_RECLAIM handle=0x20001 ret=FFA_ERROR ret=DENIED")
+	want("reclaim", "ffa cpu0: FFA_MEM_RECLAIM handle=0x20001 ret=FFA_ERROR ret.error=DENIED")
 	r.service(8, h&0xFFFF_FFFF, h>>32)
 	l.got = nil
 	r.reclaim(h)

@@ -142,42 +142,50 @@ func (w *World) services() error {
 func (w *World) SMC(c firmware.Call, r *firmware.Registers) {
 	f := ffa.FunctionOf(r)
 	if f.InRange() && !c.HVC {
-		// The SPMC tells of its calls itself.
-		w.ffa(c, f, r)
+		w.ffa(c, r)
 		return
 	}
 	if !w.log.On(event.SMC) {
 		w.dispatch(c, r)
 		return
 	}
-	in := *r
-	w.dispatch(c, r)
-	call := (*smc.Registers)(&in).Function()
-	name, fields := optee.Describe(&in)
+	call := (*smc.Registers)(r).Function()
+	name, fields := optee.Describe(r)
 	reply := optee.DescribeReply
 	if name == "" {
-		name, fields = smc.Describe(&in)
+		name, fields = smc.Describe(r)
 		reply = smc.DescribeReply
 	}
+	w.log.Enter(event.SMC, c.CPU, name)
+	w.dispatch(c, r)
 	_, results := reply(call, r)
 	switch call {
 	case smc.PSCICPUOff, smc.PSCISystemOff, smc.PSCISystemReset:
 		results = nil // it does not return
 	}
-	w.log.Emit(event.SMC, fmt.Sprintf("cpu%d", c.CPU), name, trace.Reply(trace.Call(nil, fields), results)...)
+	w.log.Leave(event.SMC, c.CPU, name, trace.Reply(trace.Call(nil, fields), "", results)...)
 }
 
-// ffa answers a call of FF-A's range. Without an SPMC every call is refused, in the form that FF-A callers recognise.
-func (w *World) ffa(c firmware.Call, f ffa.Function, r *firmware.Registers) {
+// ffa answers a call of FF-A's range. The SPMC tells of its calls itself.
+func (w *World) ffa(c firmware.Call, r *firmware.Registers) {
 	switch {
 	case w.spmc != nil:
 		w.spmc.Call(c.CPU, r)
-	case f == ffa.Version32:
-		r[0] = ffa.VersionNotSupported()[0]
+	case w.log.On(event.FFA):
+		spmc.Traced(w.log, c.CPU, r, refuse)
 	default:
-		reply := ffa.ErrorReply(ffa.NotSupported)
-		copy(r[:8], reply[:8])
+		refuse(r)
 	}
+}
+
+// refuse answers any call in the form that FF-A callers recognise: what there is without an SPMC.
+func refuse(r *ffa.Registers) {
+	if ffa.FunctionOf(r) == ffa.Version32 {
+		r[0] = ffa.VersionNotSupported()[0]
+		return
+	}
+	reply := ffa.ErrorReply(ffa.NotSupported)
+	copy(r[:8], reply[:8])
 }
 
 // Ranges of function numbers of the standard secure service (DEN0028, standard secure service calls).

@@ -93,14 +93,17 @@ func (s *SPMC) Call(cpu int, r *ffa.Registers) {
 		s.call(r)
 		return
 	}
-	in := *r
-	s.call(r)
-	f := ffa.FunctionOf(&in)
-	name, fields := ffa.Describe(&in)
-	e := trace.Call(nil, fields)
-	reply, fields := ffa.DescribeReply(f, r)
-	e = append(e, event.Str("ret", reply))
-	s.log.Emit(event.FFA, fmt.Sprintf("cpu%d", cpu), name, trace.Reply(e, fields)...)
+	Traced(s.log, cpu, r, s.call)
+}
+
+// Traced lets call answer a call of processor cpu, and tells of it.
+func Traced(log trace.Log, cpu int, r *ffa.Registers, call func(*ffa.Registers)) {
+	f := ffa.FunctionOf(r)
+	name, fields := ffa.Describe(r)
+	log.Enter(event.FFA, cpu, name)
+	call(r)
+	reply, results := ffa.DescribeReply(f, r)
+	log.Leave(event.FFA, cpu, name, trace.Reply(trace.Call(nil, fields), reply, results)...)
 }
 
 // put writes the eight registers that every FF-A reply defines.

@@ -60,12 +60,15 @@ func (f *FFA) Offer(o *spmc.Offer) (memory.Access, error) {
 
 // Direct answers one service call. Results are 32-bit words whatever the width of the request.
 func (f *FFA) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
-	reply := f.serve(optee.ParseRequest(&payload))
-	if f.log.On(event.OPTEE) {
-		name, fields := optee.DescribeRequest(&payload)
-		_, results := optee.DescribeResponse(optee.Service(payload[0]), &reply)
-		f.log.Emit(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), results)...)
+	q := optee.ParseRequest(&payload)
+	if !f.log.On(event.OPTEE) {
+		return f.serve(q), nil
 	}
+	name, fields := optee.DescribeRequest(&payload)
+	f.log.Begin(event.OPTEE, "optee", name)
+	reply := f.serve(q)
+	_, results := optee.DescribeResponse(optee.Service(payload[0]), &reply)
+	f.log.End(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), "", results)...)
 	return reply, nil
 }
 

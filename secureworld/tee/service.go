@@ -132,13 +132,14 @@ func (s *Service) call(t transport, o *memory.Object, off, end uint64, withRPC b
 	tracing := s.log.On(event.OPTEE)
 	if tracing {
 		name, fields = a.Fields(t.overFFA())
+		s.log.Begin(event.OPTEE, "optee", name)
 	}
 	ok := s.execute(t, a)
 	if tracing {
 		if !ok {
 			a.Ret, a.RetOrigin = optee.ErrorNotImplemented, optee.OriginTEE
 		}
-		s.log.Emit(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), a.ResultFields())...)
+		s.log.End(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), "", a.ResultFields())...)
 	}
 	if !ok {
 		return badCommand

@@ -138,7 +138,7 @@ func DescribeResponse(s Service, payload *[5]uint64) (name string, fields []smc.
 	fields = []smc.Field{resultField(w(0))}
 	if s.Yielding() && w(0) == 0 {
 		k := YieldKind(w(1))
-		fields = append(fields, smc.Field{Name: "", Value: uint64(k), Text: k.String()})
+		fields = append(fields, smc.Field{Name: "yield", Value: uint64(k), Text: k.String()})
 		if k != YieldDone {
 			fields = append(fields, hexField("resume", w(4)))
 		}

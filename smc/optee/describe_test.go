@@ -92,8 +92,8 @@ func TestDescribeServices(t *testing.T) {
 			"OPTEE_FFA_EXCHANGE_CAPABILITIES SUCCESS caps=arg-offset|protmem rpc-params=4 max-notif=255"},
 		{FFAExchangeCapabilities, [5]uint64{0xFFFF0006}, "OPTEE_FFA_EXCHANGE_CAPABILITIES BAD_PARAMETERS"},
 		{FFAUnregisterSHM, [5]uint64{0}, "OPTEE_FFA_UNREGISTER_SHM SUCCESS"},
-		{FFAYieldingCallWithArg, [5]uint64{0, 0}, "OPTEE_FFA_YIELDING_CALL_WITH_ARG SUCCESS DONE"},
-		{FFAYieldingCallWithArg, [5]uint64{0, 1, 0, 0, 6}, "OPTEE_FFA_YIELDING_CALL_WITH_ARG SUCCESS RPC_CMD resume=0x6"},
+		{FFAYieldingCallWithArg, [5]uint64{0, 0}, "OPTEE_FFA_YIELDING_CALL_WITH_ARG SUCCESS yield=DONE"},
+		{FFAYieldingCallWithArg, [5]uint64{0, 1, 0, 0, 6}, "OPTEE_FFA_YIELDING_CALL_WITH_ARG SUCCESS yield=RPC_CMD resume=0x6"},
 		{FFAYieldingCallWithArg, [5]uint64{0xFFFF000D}, "OPTEE_FFA_YIELDING_CALL_WITH_ARG BUSY"},
 	} {
 		name, fields := DescribeResponse(c.s, &c.payload)
