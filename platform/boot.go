@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gatehouse/platform/bus"
+	"gatehouse/platform/event"
 	"gatehouse/platform/loader"
 )
 
@@ -13,6 +14,9 @@ func (m *Machine) Reset() error {
 	m.exit = nil
 	m.next = 0
 	m.halt()
+	if m.resets > 1 && m.cfg.Events.On(event.Int) {
+		m.cfg.Events.Emit(&event.Event{Time: m.clock.Now(), Category: event.Int, Phase: event.Restart, Source: "machine", Name: "RESET"})
+	}
 	m.clock.Reset()
 	m.code.Reset()
 	m.ram.Reset()

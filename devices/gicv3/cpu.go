@@ -310,7 +310,7 @@ func (c *CPUInterface) deactivate(id uint32) {
 
 func (c *CPUInterface) emit(name string, id uint32, g Group) {
 	if s := c.gic.cfg.Events; s.On(event.Int) {
-		s.Emit(&event.Event{Time: c.gic.now(), Category: event.Int, Source: c.name, Name: name,
+		s.Emit(&event.Event{Time: c.gic.now(), Category: event.Int, Secure: c.gic.cfg.TwoSecurityStates && g != Group1NS, Source: c.name, Name: name,
 			Fields: []event.Field{event.Dec("intid", uint64(id)), event.Str("group", g.String())}})
 	}
 }

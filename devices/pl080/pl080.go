@@ -221,6 +221,13 @@ func (d *PL080) report(n int, name string, fields ...event.Field) {
 	if !d.events.On(event.DMA) {
 		return
 	}
-	d.events.Emit(&event.Event{Time: d.clock.Now(), Category: event.DMA, Source: "pl080", Name: name,
-		Fields: append([]event.Field{event.Dec("channel", uint64(n)), event.Dec("nsaid", uint64(d.port.Attr().NSAID))}, fields...)})
+	phase := event.End
+	switch name {
+	case "START":
+		phase = event.Begin
+	case "ITEM":
+		phase = event.Instant
+	}
+	d.events.Emit(&event.Event{Time: d.clock.Now(), Category: event.DMA, Phase: phase, Secure: d.port.Attr().Secure, Lane: uint8(n),
+		Source: "pl080", Name: name, Fields: append([]event.Field{event.Dec("channel", uint64(n)), event.Dec("nsaid", uint64(d.port.Attr().NSAID))}, fields...)})
 }

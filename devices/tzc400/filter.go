@@ -136,7 +136,7 @@ func (t *TZC400) refuse(filter int, addr uint64, write bool, a bus.Attr, region 
 		if verdict == bus.DenyOKAY {
 			response = bus.OKAY
 		}
-		t.events.Emit(&event.Event{Time: t.clock.Now(), Category: event.TZC, Source: t.name, Name: "DENIED",
+		t.events.Emit(&event.Event{Time: t.clock.Now(), Category: event.TZC, Secure: true, Source: t.name, Name: "DENIED",
 			Fields: []event.Field{
 				event.Hex("addr", addr), event.Str("access", access), event.Str("state", state),
 				event.Dec("nsaid", uint64(a.NSAID)), event.Dec("filter", uint64(filter)),

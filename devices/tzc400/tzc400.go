@@ -206,7 +206,7 @@ func (t *TZC400) report(off uint64, w uint32) {
 	if name == "" {
 		return
 	}
-	e := event.Event{Time: t.clock.Now(), Category: event.TZC, Source: t.name, Name: name,
+	e := event.Event{Time: t.clock.Now(), Category: event.TZC, Secure: true, Source: t.name, Name: name,
 		Fields: []event.Field{event.Hex("value", uint64(w))}}
 	if off >= RegionBaseLow {
 		n := (off - RegionBaseLow) / RegionStride

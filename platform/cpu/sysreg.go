@@ -181,7 +181,7 @@ func (c *CPU) reportSys(key uint16, read bool) {
 		w |= 1 << 21
 	}
 	if c.cfg.Events.On(event.Unimp) {
-		c.cfg.Events.Emit(&event.Event{Time: c.clock.Now(), Category: event.Unimp, Source: c.source(), Name: "system register undefined",
+		c.cfg.Events.Emit(&event.Event{Time: c.clock.Now(), Category: event.Unimp, Secure: c.secure, Source: c.source(), Name: "system register undefined",
 			Fields: []event.Field{event.Str("register", SysName(key)), event.Hex("pc", c.PC), event.Dec("el", uint64(c.el))}})
 	}
 	// A register that exists and is only out of reach here is no news: operating systems emulate reads of identification
