@@ -77,7 +77,9 @@ type Config struct {
 	ABI   ABI
 	TZASC TZASC
 	// SPMC is the identifier of the SPMC itself.
-	SPMC       ffa.EndpointID
+	SPMC ffa.EndpointID
+	// SRI is the non-secure SGI, 8 to 15, by which the SPMC tells the normal world of pending notifications.
+	SRI        uint32
 	Partitions []Partition
 	OPTEE      OPTEE
 	// Carveout is memory within the normal world's that is protected from reset on, for the use case CarveoutUse. Size 0
@@ -118,6 +120,7 @@ func DefaultConfig() Config {
 		TZASC: TZASC{Enabled: true, Base: 0x0B00_0000, Action: firewall.ActionAbort,
 			Normal: memory.Access{Read: all, Write: all}},
 		SPMC: ffa.SPMC,
+		SRI:  8,
 		Partitions: []Partition{{
 			ID: 0x8001, UUIDs: []ffa.UUID{uuid}, Properties: ffa.PropReceivesDirectReq | ffa.PropAArch64,
 		}},
@@ -145,6 +148,9 @@ func (c *Config) validate() error {
 	}
 	if c.ABI&^ABIBoth != 0 {
 		return bad("ABI %#x", uint8(c.ABI))
+	}
+	if c.SRI < 8 || c.SRI > 15 {
+		return bad("schedule receiver interrupt %d: want an SGI from 8 to 15", c.SRI)
 	}
 	l := c.Limits
 	if l.Transactions < 1 || l.Transactions > 0xFFFF || l.Ranges < 2 || l.Ranges > 1<<24 || l.Buffers < 0 || l.Sessions < 0 {

@@ -121,7 +121,8 @@ func (w *World) services() error {
 	w.spmc = spmc.New(spmc.Config{
 		ID: w.cfg.SPMC, MaxTransactions: w.cfg.Limits.Transactions,
 		MaxDescriptor: uint32(w.cfg.Limits.Ranges)*ffa.ConstituentSize + ffa.PageSize,
-	}, w.space, w.log)
+		SRI:           w.cfg.SRI,
+	}, w.host, w.space, w.log)
 	for _, p := range w.cfg.Partitions {
 		info := spmc.Info{ID: p.ID, UUIDs: p.UUIDs, Contexts: p.Contexts, Properties: p.Properties}
 		if info.Contexts == 0 {

@@ -31,6 +31,7 @@ type Offer struct {
 type partition struct {
 	Info
 	Partition
+	notifications notifications
 }
 
 func (s *SPMC) find(id ffa.EndpointID) *partition {

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/ffa"
 	"gatehouse/platform/event"
+	"gatehouse/platform/firmware"
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/trace"
 )
@@ -21,6 +22,15 @@ type Config struct {
 	MaxTransactions int
 	// MaxDescriptor bounds the memory transaction descriptor of one transaction, in bytes.
 	MaxDescriptor uint32
+	// SRI is the non-secure SGI, 8 to 15, that is the schedule receiver interrupt: the lower ones are the normal world's own.
+	SRI uint32
+}
+
+// Host is what the SPMC needs from the board.
+type Host interface {
+	NumCPUs() int
+	CPUState(cpu int) firmware.CPUState
+	RaiseSGI(cpu int, intid uint32)
 }
 
 // Info is what discovery says of a partition.
@@ -39,11 +49,14 @@ type vm struct {
 	rxtx    *memory.Object
 	tx, rx  memory.Range
 	rxFull  bool // the normal world owns RX until it releases it
+
+	notifications notifications
 }
 
 // SPMC answers the FF-A calls of the normal world. It is a value without state elsewhere, apart from the partitions' own.
 type SPMC struct {
 	cfg        Config
+	host       Host
 	space      *memory.Space
 	log        trace.Log
 	vm         vm
@@ -52,6 +65,10 @@ type SPMC struct {
 	slots      []transaction
 	sequence   uint64 // of the handle allocated last
 	pending    int    // transactions whose descriptor has not arrived completely
+	delayed    bool   // the schedule receiver interrupt is to be raised when the call at hand ends
+
+	calling bool // a call is at hand, of processor cpu
+	cpu     int
 
 	asm        ffa.Assembler // scratch of calls that come in one fragment
 	descriptor ffa.MemoryTransaction
@@ -60,8 +77,8 @@ type SPMC struct {
 }
 
 // New makes an SPMC without partitions.
-func New(cfg Config, space *memory.Space, log trace.Log) *SPMC {
-	return &SPMC{cfg: cfg, space: space, log: log, slots: make([]transaction, cfg.MaxTransactions)}
+func New(cfg Config, host Host, space *memory.Space, log trace.Log) *SPMC {
+	return &SPMC{cfg: cfg, host: host, space: space, log: log, slots: make([]transaction, cfg.MaxTransactions)}
 }
 
 // Add makes a partition known. Identifiers must be those of secure endpoints, unique, and not the SPMC's.
@@ -83,12 +100,24 @@ func (s *SPMC) Add(info Info, p Partition) error {
 		})
 	}
 	s.partitions = append(s.partitions, partition{Info: info, Partition: p})
+	if info.Properties&ffa.PropNotifications != 0 {
+		s.partitions[len(s.partitions)-1].notifications.enable(int(info.Contexts))
+	}
 	p.Start(Services{s, info.ID})
 	return nil
 }
 
 // Call answers one FF-A call of processor cpu. Registers that the reply does not define keep their values.
 func (s *SPMC) Call(cpu int, r *ffa.Registers) {
+	s.calling, s.cpu = true, cpu
+	s.answer(cpu, r)
+	if s.delayed {
+		s.schedule(false)
+	}
+	s.calling, s.cpu = false, 0
+}
+
+func (s *SPMC) answer(cpu int, r *ffa.Registers) {
 	if !s.log.On(event.FFA) {
 		s.call(r)
 		return
