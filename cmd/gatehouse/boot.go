@@ -31,7 +31,7 @@ bundled image (gatehouse images lists them).
 ` + machineDetails + `
 
 Exit status: 0 PSCI SYSTEM_OFF, or the code of a semihosting exit; 1 the guest failed so that the machine stopped; 2 usage;
-124 -timeout ran out. On a terminal Ctrl-A x ends the machine and Ctrl-A a sends a Ctrl-A.`,
+124 -timeout ran out. A -trace that could not be written in full is a failure, too. On a terminal Ctrl-A x ends the machine and Ctrl-A a sends a Ctrl-A.`,
 	run: boot,
 }
 
@@ -43,6 +43,7 @@ type bootOptions struct {
 	serial                             []string
 	timeout                            time.Duration
 	events                             event.Category
+	trace                              traceFile
 }
 
 // blob is one -device loader.
@@ -69,6 +70,7 @@ func (o *bootOptions) register(c *call) {
 		o.events |= cats
 		return err
 	})
+	o.trace.register(f)
 }
 
 // categories names those of -d.
@@ -291,10 +293,11 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 	}
 	cfg.Warnings = linePrefix{stderr, "gatehouse: "}
 	cfg.Semihosting = true
+	cfg.Events = &event.Stream{}
 	if o.events != 0 {
-		cfg.Events = &event.Stream{}
 		cfg.Events.Attach(o.events, event.NewText(stderr))
 	}
+	o.trace.attach(cfg.Events)
 	m, err := platform.New(cfg)
 	if err != nil {
 		return 0, err
@@ -311,6 +314,9 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		}
 		defer f.Close()
 		cfg.Serial[i].(*output).redirect(f)
+	}
+	if err := o.trace.create(); err != nil {
+		return 0, err
 	}
 
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -330,7 +336,14 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		out.Flush()
 	}
 	restore()
-	return o.report(c, exit, context.Cause(ctx)), nil
+	status := o.report(c, exit, context.Cause(ctx))
+	if err := o.trace.close(); err != nil {
+		fmt.Fprintf(c.stderr, "gatehouse boot: %s\n", oneLine(err.Error()))
+		if status == statusOK {
+			status = statusFailed
+		}
+	}
+	return status, nil
 }
 
 // What ends a machine from outside.
