@@ -445,13 +445,13 @@ func TestInput(t *testing.T) {
 		p.word(0xd503201f)
 		p.off(insHVC)
 	})
-	text := strings.Repeat("0123456789abcdef", 20)
+	text := strings.Repeat("0123456789abcdef", 4)
 	want := result{stdout: text}
-	got := gatehouseInput(text+"\n", "boot", "-kernel", echo, "-timeout", "20s")
+	got := gatehouseInput(text+"\n", "boot", "-kernel", echo, "-timeout", "60s")
 	if got != want {
 		t.Errorf("%+v", got)
 	}
-	if r := gatehouseInput("abc", "boot", "-kernel", echo, "-timeout", "300ms"); r.status != statusTimeout || r.stdout != "abc" {
+	if r := gatehouseInput("abc", "boot", "-kernel", echo, "-timeout", "3s"); r.status != statusTimeout || r.stdout != "abc" {
 		t.Errorf("at the end of the input: %+v", r)
 	}
 	// Through a pipe it comes in pieces.
@@ -467,7 +467,7 @@ func TestInput(t *testing.T) {
 		}
 	}()
 	var stdout, stderr bytes.Buffer
-	if status := run([]string{"boot", "-kernel", echo, "-timeout", "20s"}, r, &stdout, &stderr); status != statusOK || stdout.String() != text {
+	if status := run([]string{"boot", "-kernel", echo, "-timeout", "60s"}, r, &stdout, &stderr); status != statusOK || stdout.String() != text {
 		t.Errorf("pipe: %d %q %q", status, &stdout, &stderr)
 	}
 }

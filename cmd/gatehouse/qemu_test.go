@@ -14,6 +14,9 @@ import (
 
 // Programs in C, compiled as a firmware engineer does, print the same here and on QEMU.
 func TestPrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the full run has it")
+	}
 	needTool(t, "aarch64-linux-gnu-gcc", "qemu-system-aarch64")
 	sources, err := filepath.Glob("testdata/c/*.c")
 	if err != nil || len(sources) < 15 {
