@@ -1,8 +1,8 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"math/bits"
+	"unsafe"
 
 	"gatehouse/platform/a64"
 	"gatehouse/platform/fpsimd"
@@ -53,19 +53,30 @@ const (
 	tag2 = tag1 | 1
 	tag4 = tag1 | 3
 	tag8 = tag1 | 7
-	// tag16 leaves bit 3 of the address in a comparison in which the context has it clear.
-	tag16 = tag1 | 15
 )
+
+// behind gives the instruction behind p in its page. The loop below steps through a page of decoded instructions by pointer: an
+// index would cost a bounds check and several stores for each instruction. p never is the last entry, which is PageEnd and not
+// stepped over.
+func behind(p *a64.Inst) *a64.Inst {
+	return (*a64.Inst)(unsafe.Add(unsafe.Pointer(p), unsafe.Sizeof(*p)))
+}
+
+// index gives the place of in, which points into the page.
+func (p *codePage) index(in *a64.Inst) uint64 {
+	return uint64(uintptr(unsafe.Pointer(in))-uintptr(unsafe.Pointer(&p.inst[0]))) / uint64(unsafe.Sizeof(*in))
+}
 
 // loop is the interpreter. Frequent operations are executed in the switch and continue with the next instruction; what leaves
 // the switch goes to the slow path below it, which knows every operation in full.
 func (c *CPU) loop() {
 	var (
 		pg     *codePage
-		vbase  uint64 // address of the page
-		i      uint64 // index of the next instruction
-		start  uint64 // index up to which left is settled
-		target uint64 // of a branch to a register
+		vbase  uint64    // address of the page
+		ip     *a64.Inst // the next instruction
+		start  uint64    // index up to which left is settled
+		target uint64    // of a branch to a register
+		slow   uint64    // index of an instruction that leaves the switch
 		left   = c.clock.Left()
 	)
 reload: // c.PC and left are valid
@@ -98,14 +109,15 @@ reload: // c.PC and left are valid
 		}
 	}
 	vbase = c.PC &^ pageMask
-	i = c.PC & pageMask / 4
-	start = i
+	start = c.PC & pageMask / 4
+	ip = &pg.inst[start]
 	for {
-		in := &pg.inst[i]
-		i++
+		in := ip
+		ip = behind(ip)
 		switch in.Op {
 		case a64.Undecoded:
-			i--
+			ip = in
+			i := pg.index(ip)
 			if pg.src == nil {
 				left -= int64(i - start)
 				c.PC = vbase + i*4
@@ -114,7 +126,7 @@ reload: // c.PC and left are valid
 			c.code.decode(pg, i)
 			continue
 		case a64.PageEnd:
-			i--
+			i := pg.index(in)
 			left -= int64(i - start)
 			c.PC = vbase + i*4
 			goto reload
@@ -126,16 +138,26 @@ reload: // c.PC and left are valid
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] + in.Imm))
 			continue
 		case a64.ADDSi64:
-			c.X[in.Rd] = c.adds64(c.X[in.Rn], in.Imm)
+			a, b := c.X[in.Rn], in.Imm
+			r, carry := bits.Add64(a, b, 0)
+			c.NF, c.ZF, c.CF, c.VF = r, r, carry, (a^r)&(b^r)>>63
+			c.X[in.Rd] = r
 			continue
 		case a64.ADDSi32:
 			c.X[in.Rd] = c.adds32(uint32(c.X[in.Rn]), uint32(in.Imm))
 			continue
 		case a64.SUBSi64:
-			c.X[in.Rd] = c.subs64(c.X[in.Rn], in.Imm)
+			a, b := c.X[in.Rn], in.Imm
+			r, borrow := bits.Sub64(a, b, 0)
+			c.NF, c.ZF, c.CF, c.VF = r, r, borrow^1, (a^b)&(a^r)>>63
+			c.X[in.Rd] = r
 			continue
 		case a64.SUBSi32:
-			c.X[in.Rd] = c.subs32(uint32(c.X[in.Rn]), uint32(in.Imm))
+			a, b := uint32(c.X[in.Rn]), uint32(in.Imm)
+			r := a - b
+			s := uint64(int64(int32(r)))
+			c.NF, c.ZF, c.CF, c.VF = s, s, (uint64(a)-uint64(b))>>63^1, uint64((a^b)&(a^r)>>31)
+			c.X[in.Rd] = uint64(r)
 			continue
 		case a64.ADDr64:
 			c.X[in.Rd] = c.X[in.Rn] + c.X[in.Rm]
@@ -150,25 +172,43 @@ reload: // c.PC and left are valid
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) - uint32(c.X[in.Rm]))
 			continue
 		case a64.ADDSr64:
-			c.X[in.Rd] = c.adds64(c.X[in.Rn], c.X[in.Rm])
+			a, b := c.X[in.Rn], c.X[in.Rm]
+			r, carry := bits.Add64(a, b, 0)
+			c.NF, c.ZF, c.CF, c.VF = r, r, carry, (a^r)&(b^r)>>63
+			c.X[in.Rd] = r
 			continue
 		case a64.ADDSr32:
 			c.X[in.Rd] = c.adds32(uint32(c.X[in.Rn]), uint32(c.X[in.Rm]))
 			continue
 		case a64.SUBSr64:
-			c.X[in.Rd] = c.subs64(c.X[in.Rn], c.X[in.Rm])
+			a, b := c.X[in.Rn], c.X[in.Rm]
+			r, borrow := bits.Sub64(a, b, 0)
+			c.NF, c.ZF, c.CF, c.VF = r, r, borrow^1, (a^b)&(a^r)>>63
+			c.X[in.Rd] = r
 			continue
 		case a64.SUBSr32:
-			c.X[in.Rd] = c.subs32(uint32(c.X[in.Rn]), uint32(c.X[in.Rm]))
+			a, b := uint32(c.X[in.Rn]), uint32(c.X[in.Rm])
+			r := a - b
+			s := uint64(int64(int32(r)))
+			c.NF, c.ZF, c.CF, c.VF = s, s, (uint64(a)-uint64(b))>>63^1, uint64((a^b)&(a^r)>>31)
+			c.X[in.Rd] = uint64(r)
 			continue
 		case a64.ADDs64:
-			c.X[in.Rd] = c.X[in.Rn] + shifted64(c.X[in.Rm], in.Opt)
+			if in.Opt < 64 { // LSL
+				c.X[in.Rd] = c.X[in.Rn] + c.X[in.Rm]<<(in.Opt&63)
+			} else {
+				c.X[in.Rd] = c.X[in.Rn] + shifted64(c.X[in.Rm], in.Opt)
+			}
 			continue
 		case a64.ADDs32:
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) + shifted32(uint32(c.X[in.Rm]), in.Opt))
 			continue
 		case a64.SUBs64:
-			c.X[in.Rd] = c.X[in.Rn] - shifted64(c.X[in.Rm], in.Opt)
+			if in.Opt < 64 { // LSL
+				c.X[in.Rd] = c.X[in.Rn] - c.X[in.Rm]<<(in.Opt&63)
+			} else {
+				c.X[in.Rd] = c.X[in.Rn] - shifted64(c.X[in.Rm], in.Opt)
+			}
 			continue
 		case a64.SUBs32:
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn]) - shifted32(uint32(c.X[in.Rm]), in.Opt))
@@ -195,10 +235,15 @@ reload: // c.PC and left are valid
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] ^ in.Imm))
 			continue
 		case a64.ANDSi64:
-			c.X[in.Rd] = c.logic(c.X[in.Rn] & in.Imm)
+			r := c.X[in.Rn] & in.Imm
+			c.NF, c.ZF, c.CF, c.VF = r, r, 0, 0
+			c.X[in.Rd] = r
 			continue
 		case a64.ANDSi32:
-			c.X[in.Rd] = c.logic32(uint32(c.X[in.Rn] & in.Imm))
+			r := uint32(c.X[in.Rn] & in.Imm)
+			s := uint64(int64(int32(r)))
+			c.NF, c.ZF, c.CF, c.VF = s, s, 0, 0
+			c.X[in.Rd] = uint64(r)
 			continue
 		case a64.ANDr64:
 			c.X[in.Rd] = c.X[in.Rn] & c.X[in.Rm]
@@ -225,10 +270,15 @@ reload: // c.PC and left are valid
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rn] &^ c.X[in.Rm]))
 			continue
 		case a64.ANDSr64:
-			c.X[in.Rd] = c.logic(c.X[in.Rn] & c.X[in.Rm])
+			r := c.X[in.Rn] & c.X[in.Rm]
+			c.NF, c.ZF, c.CF, c.VF = r, r, 0, 0
+			c.X[in.Rd] = r
 			continue
 		case a64.ANDSr32:
-			c.X[in.Rd] = c.logic32(uint32(c.X[in.Rn] & c.X[in.Rm]))
+			r := uint32(c.X[in.Rn] & c.X[in.Rm])
+			s := uint64(int64(int32(r)))
+			c.NF, c.ZF, c.CF, c.VF = s, s, 0, 0
+			c.X[in.Rd] = uint64(r)
 			continue
 		case a64.MOV64:
 			c.X[in.Rd] = c.X[in.Rm]
@@ -246,7 +296,7 @@ reload: // c.PC and left are valid
 			c.X[in.Rd] = uint64(uint32(c.X[in.Rd]))&^(0xffff<<(in.Opt&63)) | in.Imm
 			continue
 		case a64.ADR:
-			c.X[in.Rd] = vbase + (i-1)*4 + in.Imm
+			c.X[in.Rd] = vbase + pg.index(in)*4 + in.Imm
 			continue
 		case a64.ADRP:
 			c.X[in.Rd] = vbase + in.Imm
@@ -381,7 +431,7 @@ reload: // c.PC and left are valid
 		case a64.B:
 			goto taken
 		case a64.BL:
-			c.X[30] = vbase + i*4
+			c.X[30] = vbase + pg.index(ip)*4
 			goto taken
 		case a64.BEQ:
 			if c.ZF == 0 {
@@ -488,7 +538,7 @@ reload: // c.PC and left are valid
 			goto indirect
 		case a64.BLR:
 			target = c.X[in.Rn]
-			c.X[30] = vbase + i*4
+			c.X[30] = vbase + pg.index(ip)*4
 			goto indirect
 		case a64.STRBi:
 			va := c.X[in.Rn] + in.Imm
@@ -499,19 +549,19 @@ reload: // c.PC and left are valid
 		case a64.STRHi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag2|c.ctx {
-				binary.LittleEndian.PutUint16(e.page[va&0xffe:], uint16(c.X[in.Rd]))
+				st16(e.page, va&0xffe, uint16(c.X[in.Rd]))
 				continue
 			}
 		case a64.STRWi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
-				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				st32(e.page, va&0xffc, uint32(c.X[in.Rd]))
 				continue
 			}
 		case a64.STRXi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
-				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				st64(e.page, va&0xff8, c.X[in.Rd])
 				continue
 			}
 		case a64.LDRBi:
@@ -523,25 +573,25 @@ reload: // c.PC and left are valid
 		case a64.LDRHi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint16(e.page[va&0xffe:]))
+				c.X[in.Rd] = uint64(ld16(e.page, va&0xffe))
 				continue
 			}
 		case a64.LDRWi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				c.X[in.Rd] = uint64(ld32(e.page, va&0xffc))
 				continue
 			}
 		case a64.LDRXi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
-				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				c.X[in.Rd] = ld64(e.page, va&0xff8)
 				continue
 			}
 		case a64.LDRSWi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
-				c.X[in.Rd] = uint64(int64(int32(binary.LittleEndian.Uint32(e.page[va&0xffc:]))))
+				c.X[in.Rd] = uint64(int64(int32(ld32(e.page, va&0xffc))))
 				continue
 			}
 		case a64.LDRSBWi:
@@ -559,74 +609,122 @@ reload: // c.PC and left are valid
 		case a64.LDRSHWi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
-				c.X[in.Rd] = uint64(uint32(int32(int16(binary.LittleEndian.Uint16(e.page[va&0xffe:])))))
+				c.X[in.Rd] = uint64(uint32(int32(int16(ld16(e.page, va&0xffe)))))
 				continue
 			}
 		case a64.LDRSHXi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
-				c.X[in.Rd] = uint64(int64(int16(binary.LittleEndian.Uint16(e.page[va&0xffe:]))))
+				c.X[in.Rd] = uint64(int64(int16(ld16(e.page, va&0xffe))))
 				continue
 			}
 		case a64.STRBr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag1|c.ctx {
 				e.page[va&pageMask] = byte(c.X[in.Rd])
 				continue
 			}
 		case a64.STRWr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
-				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				st32(e.page, va&0xffc, uint32(c.X[in.Rd]))
 				continue
 			}
 		case a64.STRXr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
-				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				st64(e.page, va&0xff8, c.X[in.Rd])
 				continue
 			}
 		case a64.LDRBr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag1|c.ctx {
 				c.X[in.Rd] = uint64(e.page[va&pageMask])
 				continue
 			}
 		case a64.LDRHr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag2|c.ctx {
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint16(e.page[va&0xffe:]))
+				c.X[in.Rd] = uint64(ld16(e.page, va&0xffe))
 				continue
 			}
 		case a64.LDRWr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				c.X[in.Rd] = uint64(ld32(e.page, va&0xffc))
 				continue
 			}
 		case a64.LDRXr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
-				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				c.X[in.Rd] = ld64(e.page, va&0xff8)
 				continue
 			}
 		case a64.LDRSWr:
-			va := c.X[in.Rn] + indexed(c.X[in.Rm], in.Opt)
+			va := c.X[in.Rm]
+			if in.Opt >= a64.ExtendU {
+				va = indexed(va, in.Opt)
+			} else {
+				va <<= in.Opt & 63
+			}
+			va += c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
-				c.X[in.Rd] = uint64(int64(int32(binary.LittleEndian.Uint32(e.page[va&0xffc:]))))
+				c.X[in.Rd] = uint64(int64(int32(ld32(e.page, va&0xffc))))
 				continue
 			}
 		case a64.STRXpre:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
-				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				st64(e.page, va&0xff8, c.X[in.Rd])
 				c.X[in.Rn] = va
 				continue
 			}
 		case a64.STRXpost:
 			va := c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx {
-				binary.LittleEndian.PutUint64(e.page[va&0xff8:], c.X[in.Rd])
+				st64(e.page, va&0xff8, c.X[in.Rd])
 				c.X[in.Rn] = va + in.Imm
 				continue
 			}
@@ -634,14 +732,14 @@ reload: // c.PC and left are valid
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
 				c.X[in.Rn] = va
-				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				c.X[in.Rd] = ld64(e.page, va&0xff8)
 				continue
 			}
 		case a64.LDRXpost:
 			va := c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
 				c.X[in.Rn] = va + in.Imm
-				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				c.X[in.Rd] = ld64(e.page, va&0xff8)
 				continue
 			}
 		case a64.STRBpost:
@@ -661,7 +759,7 @@ reload: // c.PC and left are valid
 		case a64.STRWpost:
 			va := c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag4|c.ctx {
-				binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(c.X[in.Rd]))
+				st32(e.page, va&0xffc, uint32(c.X[in.Rd]))
 				c.X[in.Rn] = va + in.Imm
 				continue
 			}
@@ -669,125 +767,80 @@ reload: // c.PC and left are valid
 			va := c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
 				c.X[in.Rn] = va + in.Imm
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				c.X[in.Rd] = uint64(ld32(e.page, va&0xffc))
 				continue
 			}
 		case a64.STPXi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
-				p := e.page[va&0xff8:]
-				binary.LittleEndian.PutUint64(p, c.X[in.Rd])
-				binary.LittleEndian.PutUint64(p[8:], c.X[in.Ra])
+				off := va & 0xff8
+				st64(e.page, off, c.X[in.Rd])
+				st64(e.page, off+8, c.X[in.Ra])
 				continue
 			}
 		case a64.LDPXi:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
-				p := e.page[va&0xff8:]
-				lo, hi := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+				off := va & 0xff8
+				lo, hi := ld64(e.page, off), ld64(e.page, off+8)
 				c.X[in.Rd], c.X[in.Ra] = lo, hi
 				continue
 			}
 		case a64.STPXpre:
 			va := c.X[in.Rn] + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.wtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
-				p := e.page[va&0xff8:]
-				binary.LittleEndian.PutUint64(p, c.X[in.Rd])
-				binary.LittleEndian.PutUint64(p[8:], c.X[in.Ra])
+				off := va & 0xff8
+				st64(e.page, off, c.X[in.Rd])
+				st64(e.page, off+8, c.X[in.Ra])
 				c.X[in.Rn] = va
 				continue
 			}
 		case a64.LDPXpost:
 			va := c.X[in.Rn]
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx && va&pageMask != pageSize-8 {
-				p := e.page[va&0xff8:]
-				lo, hi := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+				off := va & 0xff8
+				lo, hi := ld64(e.page, off), ld64(e.page, off+8)
 				c.X[in.Rn] = va + in.Imm
 				c.X[in.Rd], c.X[in.Ra] = lo, hi
 				continue
 			}
 		case a64.LDRXlit:
-			va := vbase + (i-1)*4 + in.Imm
+			va := vbase + pg.index(in)*4 + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag8|c.ctx {
-				c.X[in.Rd] = binary.LittleEndian.Uint64(e.page[va&0xff8:])
+				c.X[in.Rd] = ld64(e.page, va&0xff8)
 				continue
 			}
 		case a64.LDRWlit:
-			va := vbase + (i-1)*4 + in.Imm
+			va := vbase + pg.index(in)*4 + in.Imm
 			if e := &c.tlb[va/pageSize%tlbSize]; e.rtag == va&tag4|c.ctx {
-				c.X[in.Rd] = uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))
+				c.X[in.Rd] = uint64(ld32(e.page, va&0xffc))
 				continue
-			}
-		case a64.VLDR, a64.VLDUR:
-			if c.fpTrap {
-				break
-			}
-			va := c.X[in.Rn] + in.Imm
-			e := &c.tlb[va/pageSize%tlbSize]
-			switch in.Size {
-			case 2:
-				if e.rtag == va&tag4|c.ctx {
-					c.V[in.Rd&31] = [2]uint64{uint64(binary.LittleEndian.Uint32(e.page[va&0xffc:]))}
-					continue
-				}
-			case 3:
-				if e.rtag == va&tag8|c.ctx {
-					c.V[in.Rd&31] = [2]uint64{binary.LittleEndian.Uint64(e.page[va&0xff8:])}
-					continue
-				}
-			case 4:
-				if e.rtag == va&tag16|c.ctx {
-					p := e.page[va&0xff0:]
-					c.V[in.Rd&31] = [2]uint64{binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])}
-					continue
-				}
-			}
-		case a64.VSTR, a64.VSTUR:
-			if c.fpTrap {
-				break
-			}
-			va := c.X[in.Rn] + in.Imm
-			e := &c.tlb[va/pageSize%tlbSize]
-			v := &c.V[in.Rd&31]
-			switch in.Size {
-			case 2:
-				if e.wtag == va&tag4|c.ctx {
-					binary.LittleEndian.PutUint32(e.page[va&0xffc:], uint32(v[0]))
-					continue
-				}
-			case 3:
-				if e.wtag == va&tag8|c.ctx {
-					binary.LittleEndian.PutUint64(e.page[va&0xff8:], v[0])
-					continue
-				}
-			case 4:
-				if e.wtag == va&tag16|c.ctx {
-					p := e.page[va&0xff0:]
-					binary.LittleEndian.PutUint64(p, v[0])
-					binary.LittleEndian.PutUint64(p[8:], v[1])
-					continue
-				}
 			}
 		case a64.NOP:
 			continue
 		default:
-			if in.Op >= a64.FirstSIMD && in.Op < a64.FirstSIMDMem {
-				if !c.fpTrap {
+			if in.Op >= a64.FirstSIMD {
+				if c.fpTrap {
+					break
+				}
+				if in.Op < a64.FirstSIMDMem {
 					fpsimd.Exec(&c.Regs, in)
+					continue
+				}
+				if c.fastVector(in) {
 					continue
 				}
 			} else if in.Op < a64.FirstMemory {
 				c.pure(in)
 				continue
-			} else if in.Op >= a64.FirstSIMDMem && !c.fpTrap && c.fastVector(in) {
-				continue
 			}
 		}
 
 		// The slow path.
-		c.PC = vbase + (i-1)*4
-		left -= int64(i - start)
-		start = i
+		slow = pg.index(in)
+		c.PC = vbase + slow*4
+		left -= int64(slow + 1 - start)
+		start = slow + 1
 		c.clock.Sync(left)
 		if !c.exec(in) {
 			left = c.clock.Left()
@@ -795,26 +848,27 @@ reload: // c.PC and left are valid
 		}
 		left = c.clock.Left()
 		if c.check {
-			c.PC = vbase + i*4
+			c.PC = vbase + start*4
 			goto reload
 		}
 		continue
 
 	taken:
-		left -= int64(i - start)
-		i += uint64(int64(in.Imm)>>2) - 1
-		if i < instPerPage && left > 0 {
-			start = i
+		slow = pg.index(ip)
+		left -= int64(slow - start)
+		start = slow + uint64(int64(in.Imm)>>2) - 1
+		if start < instPerPage && left > 0 {
+			ip = &pg.inst[start]
 			continue
 		}
-		c.PC = vbase + i<<2
+		c.PC = vbase + start<<2
 		goto reload
 
 	indirect:
-		left -= int64(i - start)
-		i = (target - vbase) >> 2
-		if i < instPerPage && left > 0 && target&3 == 0 {
-			start = i
+		left -= int64(pg.index(ip) - start)
+		start = (target - vbase) >> 2
+		if start < instPerPage && left > 0 && target&3 == 0 {
+			ip = &pg.inst[start]
 			continue
 		}
 		c.PC = c.branchTarget(target)
