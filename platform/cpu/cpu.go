@@ -95,6 +95,8 @@ type CPU struct {
 	check   bool // something changed that the main loop must look at before it goes on
 	irq     bool // interrupt lines of the GIC's CPU interface
 	fiq     bool
+	virq    bool // those of its virtual CPU interface
+	vfiq    bool
 	waiting wait
 	event   bool // event register of WFE
 
@@ -211,6 +213,12 @@ func (c *CPU) SetEvent() { c.event = true }
 // SetLines sets the levels of the processor's interrupt inputs.
 func (c *CPU) SetLines(irq, fiq bool) {
 	c.irq, c.fiq = irq, fiq
+	c.check = true
+}
+
+// SetVirtualLines sets the levels of the virtual interrupts.
+func (c *CPU) SetVirtualLines(irq, fiq bool) {
+	c.virq, c.vfiq = irq, fiq
 	c.check = true
 }
 

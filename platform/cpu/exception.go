@@ -24,6 +24,7 @@ const (
 	ecSPAlign     = 0x26
 	ecStepLower   = 0x32
 	ecStepSame    = 0x33
+	ecSError      = 0x2f
 	ecBreakpoint  = 0x3c
 	esrIL         = 1 << 25
 	issWnR        = 1 << 6
@@ -92,6 +93,9 @@ func (c *CPU) tge() bool { return c.cfg.EL2 && !c.secure && c.sys.hcr&hcrTGE != 
 // el2 reports whether EL2 exists in the current security state.
 func (c *CPU) el2() bool { return c.cfg.EL2 && !c.secure }
 
+// el2Enabled is EL2Enabled() of the architecture's pseudocode: EL2 exists in the security state of the levels below EL3.
+func (c *CPU) el2Enabled() bool { return c.cfg.EL2 && (!c.cfg.EL3 || c.sys.scr&scrNS != 0) }
+
 // take enters an exception at the vector of target. ret is the preferred return address.
 func (c *CPU) take(target uint8, vector uint64, ret uint64) {
 	off := uint64(0)
@@ -136,7 +140,7 @@ func (c *CPU) Syndrome() (esr, far, elr uint64, class string) {
 }
 
 func (c *CPU) logException(target uint8, vector, ret uint64) {
-	e := event.Event{Time: c.clock.Now(), Category: event.Int, Source: c.source()}
+	e := event.Event{Time: c.clock.Now(), Category: event.Int, Secure: c.secure, Source: c.source()}
 	switch vector {
 	case vectorSync:
 		esr := c.sys.esr[target]
@@ -233,9 +237,36 @@ func (c *CPU) externalAbort(va uint64, acc mmu.Access, resp bus.Response) {
 	c.dataAbort(target, va, acc, iss)
 }
 
-// virtualPending reports a virtual interrupt that HCR_EL2 asserts.
+// virtualPending reports a virtual interrupt, masked or not. A kind is pending when HCR_EL2 or the GIC's virtual CPU interface
+// asserts it while HCR_EL2 routes the physical kind to EL2 (D1.3.6.5).
 func (c *CPU) virtualPending() bool {
-	return c.cfg.EL2 && c.sys.hcr&(hcrVI|hcrVF) != 0 && c.el < 2 && !c.tge()
+	irq, fiq, serror := c.virtual()
+	return irq || fiq || serror
+}
+
+func (c *CPU) virtual() (irq, fiq, serror bool) {
+	if c.el > 1 || !c.el2() || c.tge() {
+		return false, false, false
+	}
+	hcr := c.sys.hcr
+	return hcr&hcrIMO != 0 && (c.virq || hcr&hcrVI != 0), hcr&hcrFMO != 0 && (c.vfiq || hcr&hcrVF != 0), hcr&(hcrAMO|hcrVSE) == hcrAMO|hcrVSE
+}
+
+// isr is ISR_EL1: what is pending, masked or not, and at Non-secure EL1 the virtual kinds in the place of those that HCR_EL2
+// routes to EL2 (D19.2.70).
+func (c *CPU) isr() uint64 {
+	irq, fiq, serror := c.irq, c.fiq, false
+	if c.el == 1 && c.el2() {
+		virq, vfiq, vserror := c.virtual()
+		if c.sys.hcr&hcrIMO != 0 {
+			irq = virq
+		}
+		if c.sys.hcr&hcrFMO != 0 {
+			fiq = vfiq
+		}
+		serror = vserror
+	}
+	return b2u(serror)<<8 | b2u(irq)<<7 | b2u(fiq)<<6
 }
 
 // interrupt takes the interrupt with the highest priority that is pending and not masked. It reports whether there was one.
@@ -248,17 +279,21 @@ func (c *CPU) interrupt() bool {
 		c.take(c.target(scrIRQ, hcrIMO), vectorIRQ, c.PC)
 		return true
 	}
-	if c.virtualPending() {
-		if c.sys.hcr&(hcrVF|hcrFMO) == hcrVF|hcrFMO && c.daif&1 == 0 {
-			c.take(1, vectorFIQ, c.PC)
-			return true
-		}
-		if c.sys.hcr&(hcrVI|hcrIMO) == hcrVI|hcrIMO && c.daif&2 == 0 {
-			c.take(1, vectorIRQ, c.PC)
-			return true
-		}
+	virq, vfiq, serror := c.virtual()
+	switch {
+	case virq && c.daif&2 == 0:
+		c.take(1, vectorIRQ, c.PC)
+	case vfiq && c.daif&1 == 0:
+		c.take(1, vectorFIQ, c.PC)
+	case serror && c.daif&4 == 0:
+		// Taking it clears HCR_EL2.VSE. Its syndrome is IMPLEMENTATION DEFINED without FEAT_RAS: zero.
+		c.sys.hcr &^= hcrVSE
+		c.sys.esr[1] = ecSError<<26 | esrIL
+		c.take(1, vectorSError, c.PC)
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // target gives the exception level that a physical interrupt is routed to (D1.3.6.3).

@@ -168,7 +168,7 @@ func (c *CPU) hvc(in *a64.Inst) bool {
 			c.undefined()
 		}
 		c.check = true
-	case !c.cfg.EL2 || c.secure && c.el != 3 || c.el < 3 && c.cfg.EL3 && c.sys.scr&scrHCE == 0 || !c.cfg.EL3 && c.sys.hcr&hcrHCD != 0:
+	case !c.cfg.EL2 || c.secure && c.el != 3 || c.cfg.EL3 && c.sys.scr&scrHCE == 0 || !c.cfg.EL3 && c.sys.hcr&hcrHCD != 0:
 		c.undefined()
 	default:
 		c.syncException(max(c.el, 2), ecHVC, in.Imm, c.PC+4)
@@ -250,7 +250,7 @@ func (c *CPU) system(key uint16, rt uint8) bool {
 }
 
 func (c *CPU) systemInstruction(key uint16, v uint64) access {
-	if c.el < minEL(key>>11&7) || key>>11&7 == 4 && !c.cfg.EL2 || key>>11&7 == 6 && !c.cfg.EL3 {
+	if c.el < minEL(key>>11&7) || key>>11&7 == 6 && !c.cfg.EL3 {
 		return accessUndef
 	}
 	switch key {
@@ -286,10 +286,15 @@ func (c *CPU) systemInstruction(key uint16, v uint64) access {
 			acc = mmu.Write
 		}
 		return c.at(v, 1, false, acc, c.pan, false)
-	case sysATS1E2R:
-		return c.at(v, 2, false, mmu.Read, false, false)
-	case sysATS1E2W:
-		return c.at(v, 2, false, mmu.Write, false, false)
+	case sysATS1E2R, sysATS1E2W:
+		if !c.el2Enabled() {
+			return accessUndef
+		}
+		acc := mmu.Read
+		if key == sysATS1E2W {
+			acc = mmu.Write
+		}
+		return c.at(v, 2, false, acc, false, false)
 	case sysATS12E1R:
 		return c.at(v, 1, false, mmu.Read, false, true)
 	case sysATS12E1W:
@@ -341,6 +346,12 @@ func (c *CPU) tlbi(key uint16, v uint64) access {
 		return accessUndef
 	case sysNames[key] == "":
 		return accessUndef
+	}
+	switch key {
+	case sysTLBIALLE2, sysTLBIALLE2IS, sysTLBIVAE2, sysTLBIVAE2IS, sysTLBIVALE2, sysTLBIVALE2IS:
+		if !c.el2Enabled() {
+			return accessUndef
+		}
 	}
 	byPage := op1 == 0 && (op2 == 1 || op2 == 3 || op2 == 5 || op2 == 7) || op1 != 0 && (crm == 3 || crm == 7) && (op2 == 1 || op2 == 5)
 	va := uint64(int64(v<<20) >> 8) // VA[55:12]

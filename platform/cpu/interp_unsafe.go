@@ -37,7 +37,7 @@ func (c *CPU) settle() bool {
 		if c.waiting != running {
 			return false
 		}
-		if c.irq || c.fiq || c.sys.hcr&(hcrVI|hcrVF) != 0 {
+		if c.irq || c.fiq || c.virtualPending() {
 			c.interrupt()
 		}
 		if c.il && !c.check {

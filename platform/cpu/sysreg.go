@@ -24,8 +24,10 @@ const (
 	hcrVM  = 1 << 0
 	hcrFMO = 1 << 3
 	hcrIMO = 1 << 4
+	hcrAMO = 1 << 5
 	hcrVF  = 1 << 6
 	hcrVI  = 1 << 7
+	hcrVSE = 1 << 8
 	hcrDC  = 1 << 12
 	hcrTWI = 1 << 13
 	hcrTWE = 1 << 14

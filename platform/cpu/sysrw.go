@@ -8,18 +8,36 @@ func (c *CPU) accessible(key uint16) bool {
 		return false
 	}
 	switch {
-	case op1 == 4 || op1 == 5:
-		return c.cfg.EL2 || c.el == 3 // with EL3 alone the registers of EL2 read as zero
 	case op1 == 6:
 		return c.cfg.EL3
 	}
 	return true
 }
 
+// withoutEL2 says what EL3 finds in the place of a register of EL2 where there is no EL2: zero, but for the identification that
+// VPIDR_EL2 and VMPIDR_EL2 would give, and registers that belong to EL1 (D19.2, the configurations of each register).
+func (c *CPU) withoutEL2(key uint16) (v uint64, ok bool) {
+	if c.cfg.EL2 || key>>14 != 3 || key>>11&7 != 4 || isGIC(key) || sysNames[key] == "" {
+		return 0, false
+	}
+	switch key {
+	case sysVPIDREL2:
+		return c.cfg.Model.MIDR, true
+	case sysVMPIDREL2:
+		return c.mpidr(), true
+	case sysSPEL1, sysSPSRirq, sysSPSRabt, sysSPSRund, sysSPSRfiq, sysDACR32EL2, sysIFSR32EL2, sysFPEXC32EL2, sysRVBAREL2, sysRMREL2:
+		return 0, false
+	}
+	return 0, true
+}
+
 // readSys reads a system register.
 func (c *CPU) readSys(key uint16) (uint64, access) {
 	if !c.accessible(key) {
 		return 0, accessUndef
+	}
+	if v, ok := c.withoutEL2(key); ok {
+		return v, accessOK
 	}
 	s := &c.sys
 	el := int(c.el)
@@ -45,10 +63,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	case sysACTLREL1:
 		return s.actlr[1], accessOK
 	case sysCPACREL1:
-		if el == 1 && c.el2() && s.cptr2>>31&1 != 0 {
-			return 0, accessTrap2
-		}
-		return s.cpacr, accessOK
+		return s.cpacr, c.trapCPAC(1)
 	case sysTTBR0EL1:
 		return s.ttbr0[1], c.trapVM(true)
 	case sysTTBR1EL1:
@@ -109,7 +124,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	case sysRMREL3:
 		return s.rmr, accessOK
 	case sysISREL1:
-		return b2u(c.irq)<<7 | b2u(c.fiq)<<6, accessOK
+		return c.isr(), accessOK
 	case sysCONTEXTIDREL1:
 		return s.contextidr, c.trapVM(true)
 	case sysTPIDREL1:
@@ -165,7 +180,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	case sysMDCREL2:
 		return s.mdcr2, accessOK
 	case sysCPTREL2:
-		return s.cptr2, accessOK
+		return s.cptr2, c.trapCPAC(2)
 	case sysHSTREL2:
 		return s.hstr, accessOK
 	case sysHACREL2:
@@ -293,10 +308,25 @@ func (c *CPU) trapVM(read bool) access {
 	return accessOK
 }
 
+// trapCPAC applies CPTR_EL2.TCPAC and CPTR_EL3.TCPAC to CPACR_EL1 and, in register 2, CPTR_EL2.
+func (c *CPU) trapCPAC(register int) access {
+	const tcpac = 1 << 31
+	switch {
+	case register == 1 && c.el == 1 && c.el2() && c.sys.cptr2&tcpac != 0:
+		return accessTrap2
+	case c.el < 3 && c.sys.cptr3&tcpac != 0:
+		return accessTrap3
+	}
+	return accessOK
+}
+
 // writeSys writes a system register.
 func (c *CPU) writeSys(key uint16, v uint64) access {
 	if !c.accessible(key) {
 		return accessUndef
+	}
+	if _, ok := c.withoutEL2(key); ok {
+		return accessOK
 	}
 	s := &c.sys
 	vm := func(p *uint64) access {
@@ -314,8 +344,8 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.writeSCTLR(1, v)
 	case sysACTLREL1, sysACTLREL2, sysACTLREL3: // no bits are implemented
 	case sysCPACREL1:
-		if c.el == 1 && c.el2() && s.cptr2>>31&1 != 0 {
-			return accessTrap2
+		if a := c.trapCPAC(1); a != accessOK {
+			return a
 		}
 		s.cpacr = v & (3<<20 | 1<<28)
 		c.stateChanged()
@@ -430,6 +460,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	case sysMDCREL2:
 		s.mdcr2 = v & 0x1ff
 	case sysCPTREL2:
+		if a := c.trapCPAC(2); a != accessOK {
+			return a
+		}
 		s.cptr2 = v&(1<<31|1<<20|1<<10) | 0x33ff&^(1<<10)
 		c.stateChanged()
 	case sysHSTREL2:
