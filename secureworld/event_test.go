@@ -48,12 +48,12 @@ func TestEvents(t *testing.T) {
 		"ffa cpu0: FFA_MEM_SHARE total=112 fragment=112 smc64=1 ret=FFA_SUCCESS ret.handle=0x10000")
 	h := r.lend(bufAddr, 2, 1)
 	want("lend",
-		"protmem secure: PROTECT base=0x40100000 size=0x2000 read=0x34 write=0x38",
+		"protmem secure: PROTECT base=0x40100000 size=0x2000 read=hdlcd|decoder|transform write=crypto|decoder|transform",
 		"ffa spmc: TRANSACTION kind=lend sender=0x0 attributes=unspecified handle=0x20001 tag=0x1 receiver=0x8001/RW range=0x40100000+2p",
 		"ffa cpu0: FFA_MEM_LEND total=112 fragment=112 smc64=1 ret=FFA_SUCCESS ret.handle=0x20001")
 	r.message(0, assignArg(h, 1))
 	want("assign",
-		"optee optee: OPTEE_MSG_ASSIGN_PROTMEM p0=VALUE_INPUT{0x20001,0x1,0x0} ret=SUCCESS",
+		"optee optee: OPTEE_MSG_ASSIGN_PROTMEM handle=0x20001 use-case=secure-video ret=SUCCESS",
 		"optee optee: OPTEE_FFA_YIELDING_CALL_WITH_ARG handle=0x10000 offset=0x0 ret=SUCCESS ret.yield=DONE",
 		"ffa cpu0: FFA_MSG_SEND_DIRECT_REQ src=0x0 dst=0x8001 w3=0x80000000 w4=0x10000 ret=FFA_MSG_SEND_DIRECT_RESP ret.src=0x8001 ret.dst=0x0 ret.w3=0x0")
 	r.call(reclaimCall(h)...)

@@ -155,7 +155,11 @@ func replyFields(call Function, regs *[18]uint64) []Field {
 		if code >= 0 {
 			return []Field{{"state", x0, AffinityState(code).String()}}
 		}
-	case PSCIFeatures, PSCIMigrateInfoType, PSCIMigrateInfoUpCPU, PSCIMigrateInfoUpCPU64:
+	case PSCIMigrateInfoType:
+		if code >= 0 && int(code) < len(migrateTypes) {
+			return []Field{{"type", x0, migrateTypes[code]}}
+		}
+	case PSCIFeatures, PSCIMigrateInfoUpCPU, PSCIMigrateInfoUpCPU64:
 		if code > 0 {
 			return []Field{{"value", x0, hexString(x0)}}
 		}

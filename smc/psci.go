@@ -158,6 +158,8 @@ const (
 	MigrateNotRequired        uint32 = 2 // no trusted OS that has to be migrated
 )
 
+var migrateTypes = [...]string{MigrateUniprocessor: "up-migrate", MigrateUniprocessorDenied: "up-fixed", MigrateNotRequired: "not-required"}
+
 // Feature flags that PSCI_FEATURES returns for CPU_SUSPEND.
 const (
 	SuspendOSInitiated     uint32 = 1 << 0

@@ -139,9 +139,8 @@ func (t *TZC400) refuse(filter int, addr uint64, write bool, a bus.Attr, region 
 		t.events.Emit(&event.Event{Time: t.clock.Now(), Category: event.TZC, Secure: true, Source: t.name, Name: "DENIED",
 			Fields: []event.Field{
 				event.Hex("addr", addr), event.Str("access", access), event.Str("state", state),
-				event.Dec("nsaid", uint64(a.NSAID)), event.Dec("filter", uint64(filter)),
-				event.Dec("region", uint64(region)), event.Str("cause", causes[c]),
-				event.Str("response", response.String()),
+				event.Dec("nsaid", uint64(a.NSAID)), event.Str("master", bus.NSAIDName(a.NSAID)), event.Dec("filter", uint64(filter)),
+				event.Dec("region", uint64(region)), event.Str("cause", causes[c]), event.Str("response", response.String()),
 			}})
 	}
 	return verdict

@@ -1,6 +1,8 @@
 package tzc400
 
 import (
+	"strings"
+
 	"gatehouse/devices"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
@@ -208,13 +210,41 @@ func (t *TZC400) report(off uint64, w uint32) {
 	}
 	e := event.Event{Time: t.clock.Now(), Category: event.TZC, Secure: true, Source: t.name, Name: name,
 		Fields: []event.Field{event.Hex("value", uint64(w))}}
-	if off >= RegionBaseLow {
+	switch {
+	case off == Action:
+		e.Fields = append(e.Fields, event.Str("action", actions[t.action]))
+	case off == GateKeeper, off == IntClear:
+		e.Fields = append(e.Fields, event.Field{Key: "filters", Num: uint64(w & filterMask), Text: filterSet(w)})
+	case off >= RegionBaseLow:
 		n := (off - RegionBaseLow) / RegionStride
 		r := &t.regions[n]
 		e.Fields = append(e.Fields, event.Dec("region", n), event.Hex("base", r.base), event.Hex("top", r.top),
-			event.Hex("attributes", uint64(r.attributes)), event.Hex("id_access", uint64(r.idAccess)))
+			event.Field{Key: "filters", Num: uint64(r.attributes & filterMask), Text: filterSet(r.attributes)},
+			event.Field{Key: "secure", Num: uint64(r.attributes >> 30), Text: secureRights[r.attributes>>30]},
+			event.Field{Key: "read", Num: uint64(uint16(r.idAccess)), Text: bus.NSAIDSet(uint16(r.idAccess))},
+			event.Field{Key: "write", Num: uint64(r.idAccess >> 16), Text: bus.NSAIDSet(uint16(r.idAccess >> 16))})
 	}
 	t.events.Emit(&e)
+}
+
+// Values of registers as events show them.
+var (
+	actions      = [...]string{ActionOKAY: "OKAY", ActionDECERR: "DECERR", ActionOKAYIRQ: "OKAY|IRQ", ActionDECERRIRQ: "DECERR|IRQ"}
+	secureRights = [...]string{0: "none", AttrSecureRead >> 30: "r", AttrSecureWrite >> 30: "w", (AttrSecureRead | AttrSecureWrite) >> 30: "rw"}
+)
+
+// filterSet lists filter units, one bit each.
+func filterSet(mask uint32) string {
+	var s []string
+	for i := range Filters {
+		if mask>>i&1 != 0 {
+			s = append(s, string(rune('0'+i)))
+		}
+	}
+	if s == nil {
+		return "none"
+	}
+	return strings.Join(s, "|")
 }
 
 // interrupt drives the line: the status of any filter, where ACTION enables the interrupt (DDI 0504, 3.3.2 and 3.3.5).

@@ -450,12 +450,32 @@ func TestEvents(t *testing.T) {
 	b.log.Reset()
 	b.bus.Store(ramBase+0x400010, 4, 1, nonSecure(6))
 	b.write(RegionIDAccess+2*RegionStride, 0x40)
-	want := "[0.000000000] tzc tzc400: DENIED addr=0x40400010 access=write state=non-secure nsaid=6 filter=0 region=2 " +
+	want := "[0.000000000] tzc tzc400: DENIED addr=0x40400010 access=write state=non-secure nsaid=6 master=dma filter=0 region=2 " +
 		"cause=permission response=DECERR\n" +
 		"[0.000000000] tzc tzc400: REGION_ID_ACCESS value=0x40 region=2 base=0x40400000 top=0x404fffff " +
-		"attributes=0xc000000f id_access=0x40\n"
+		"filters=0|1|2|3 secure=rw read=dma write=none\n"
 	if got := b.log.String(); got != want {
 		t.Errorf("events:\n%swant:\n%s", got, want)
+	}
+	for _, c := range []struct {
+		reg  uint64
+		w    uint32
+		want string
+	}{
+		{Action, ActionDECERRIRQ, "ACTION value=0x3 action=DECERR|IRQ"},
+		{Action, ActionOKAY, "ACTION value=0x0 action=OKAY"},
+		{GateKeeper, 5, "GATE_KEEPER value=0x5 filters=0|2"},
+		{GateKeeper, 0, "GATE_KEEPER value=0x0 filters=none"},
+		{IntClear, 0xFFFF_FFF8, "INT_CLEAR value=0xfffffff8 filters=3"},
+		{SpeculationCtrl, 1, "SPECULATION_CTRL value=0x1"},
+		{RegionAttributes + 8*RegionStride, AttrSecureWrite | 2, "REGION_ATTRIBUTES value=0x80000002 region=8 base=0x0 top=0xfff filters=1 secure=w read=none write=none"},
+		{RegionIDAccess + 8*RegionStride, 0x1_FFFF, "REGION_ID_ACCESS value=0x1ffff region=8 base=0x0 top=0xfff filters=1 secure=w read=all write=default"},
+	} {
+		b.log.Reset()
+		b.write(c.reg, c.w)
+		if got := b.log.String(); got != "[0.000000000] tzc tzc400: "+c.want+"\n" {
+			t.Errorf("%swant %s", got, c.want)
+		}
 	}
 	b.log.Reset()
 	b.write(0x3C, 1)

@@ -235,7 +235,8 @@ func (s *Space) take(ranges []Range, access Access, zero bool, e Event, k kind) 
 		}
 	}
 	s.commit(sorted, e)
-	s.tell("PROTECT", sorted, event.Hex("read", uint64(access.Read)), event.Hex("write", uint64(access.Write)))
+	s.tell("PROTECT", sorted, event.Field{Key: "read", Num: uint64(access.Read), Text: bus.NSAIDSet(access.Read)},
+		event.Field{Key: "write", Num: uint64(access.Write), Text: bus.NSAIDSet(access.Write)})
 	return s.object(ranges, k), nil
 }
 

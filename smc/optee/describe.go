@@ -162,7 +162,12 @@ func (a *Arg) Fields(ffa bool) (name string, fields []smc.Field) {
 	case CmdCancel:
 		fields = append(fields, hexField("session", uint64(a.Session)), hexField("cancel", uint64(a.CancelID)))
 	}
+	known := a.known(ffa)
+	fields = append(fields, known...)
 	for i := range a.Params {
+		if i == 0 && known != nil {
+			continue
+		}
 		if p := &a.Params[i]; p.Attr&AttrMeta == 0 && p.Attr.Type() != AttrNone {
 			fields = append(fields, smc.Field{
 				Name: "p" + strconv.Itoa(i), Value: uint64(p.Attr), Text: p.text(ffa),
@@ -172,7 +177,39 @@ func (a *Arg) Fields(ffa bool) (name string, fields []smc.Field) {
 	return name, fields
 }
 
-// ResultFields decodes ret and ret_origin of a message argument that was answered.
+// known gives the first parameter's values by their names, or nil where the command, or what it came with, does not say what
+// they are (optee_msg.h, OPTEE_MSG_CMD_*).
+func (a *Arg) known(ffa bool) []smc.Field {
+	if len(a.Params) == 0 {
+		return nil
+	}
+	p := &a.Params[0]
+	v := p.Value()
+	use := func(u uint64) []smc.Field {
+		return []smc.Field{{Name: "use-case", Value: u, Text: UseCase(u).String()}}
+	}
+	switch a.Cmd {
+	case CmdLendProtmem, CmdGetProtmemConfig:
+		attr := AttrValueInput
+		if a.Cmd == CmdGetProtmemConfig {
+			attr = AttrValueInOut
+		}
+		if p.Attr == attr && v.A>>32 == 0 && v.B == 0 && v.C == 0 {
+			return use(v.A)
+		}
+	case CmdAssignProtmem:
+		if p.Attr == AttrValueInput && v.B>>32 == 0 && v.C == 0 {
+			return append([]smc.Field{hexField("handle", v.A)}, use(v.B)...)
+		}
+	case CmdReclaimProtmem, CmdUnregisterSHM:
+		if m := p.RMem(); p.Attr == AttrRMemInput && !ffa && m.Offset == 0 && m.Size == 0 {
+			return []smc.Field{hexField("cookie", m.SHMRef)}
+		}
+	}
+	return nil
+}
+
+// ResultFields decodes ret and ret_origin of a message argument that was answered, and what else its command says.
 func (a *Arg) ResultFields() []smc.Field {
 	fields := []smc.Field{resultField(uint64(a.Ret))}
 	if a.Ret != Success {
@@ -181,6 +218,10 @@ func (a *Arg) ResultFields() []smc.Field {
 	}
 	if a.Cmd == CmdOpenSession && a.Ret == Success {
 		fields = append(fields, hexField("session", uint64(a.Session)))
+	}
+	if a.Cmd == CmdGetProtmemConfig && (a.Ret == Success || a.Ret == ErrorShortBuffer) && len(a.Params) == 2 {
+		v := a.Params[0].Value()
+		fields = append(fields, hexField("min-size", v.A), hexField("align", v.B), decField("pa-width", v.C), decField("list", a.Params[1].Size()))
 	}
 	return fields
 }

@@ -118,7 +118,22 @@ func TestArgFields(t *testing.T) {
 			"p3=MEM_INPUT{0x10+0x20@0x5} p4=0x44"},
 		{Arg{Cmd: CmdGetProtmemConfig, Params: []Param{
 			ValueParam(AttrValueInOut, 1, 0, 0), FMemParam(AttrFMemOutput, FMem{Size: 4, GlobalID: NullGlobalID}),
-		}}, true, "OPTEE_MSG_GET_PROTMEM_CONFIG p0=VALUE_INOUT{0x1,0x0,0x0} p1=MEM_OUTPUT{null+0x4}"},
+		}}, true, "OPTEE_MSG_GET_PROTMEM_CONFIG use-case=secure-video p1=MEM_OUTPUT{null+0x4}"},
+		{Arg{Cmd: CmdLendProtmem, Params: []Param{
+			ValueParam(AttrValueInput, 2, 0, 0), TMemParam(AttrTMemInput, TMem{0x4000_0000, 0x100000, 9}),
+		}}, false, "OPTEE_MSG_LEND_PROTMEM use-case=trusted-ui p1=TMEM_INPUT{0x40000000+0x100000@0x9}"},
+		{Arg{Cmd: CmdLendProtmem, Params: []Param{ValueParam(AttrValueInput, 0x77, 0, 0)}}, false, "OPTEE_MSG_LEND_PROTMEM use-case=0x77"},
+		{Arg{Cmd: CmdAssignProtmem, Params: []Param{ValueParam(AttrValueInput, 1<<63|5, 3, 0)}}, true,
+			"OPTEE_MSG_ASSIGN_PROTMEM handle=0x8000000000000005 use-case=secure-video-record"},
+		{Arg{Cmd: CmdReclaimProtmem, Params: []Param{RMemParam(AttrRMemInput, RMem{0, 0, 9})}}, false, "OPTEE_MSG_RECLAIM_PROTMEM cookie=0x9"},
+		{Arg{Cmd: CmdUnregisterSHM, Params: []Param{RMemParam(AttrRMemInput, RMem{0, 0, 9})}}, false, "OPTEE_MSG_UNREGISTER_SHM cookie=0x9"},
+		// What is not as the command wants it is shown as it is.
+		{Arg{Cmd: CmdLendProtmem}, false, "OPTEE_MSG_LEND_PROTMEM"},
+		{Arg{Cmd: CmdLendProtmem, Params: []Param{ValueParam(AttrValueInOut, 1, 0, 0)}}, false, "OPTEE_MSG_LEND_PROTMEM p0=VALUE_INOUT{0x1,0x0,0x0}"},
+		{Arg{Cmd: CmdLendProtmem, Params: []Param{ValueParam(AttrValueInput, 1<<32|1, 0, 0)}}, false,
+			"OPTEE_MSG_LEND_PROTMEM p0=VALUE_INPUT{0x100000001,0x0,0x0}"},
+		{Arg{Cmd: CmdAssignProtmem, Params: []Param{ValueParam(AttrValueInput, 5, 1, 7)}}, true, "OPTEE_MSG_ASSIGN_PROTMEM p0=VALUE_INPUT{0x5,0x1,0x7}"},
+		{Arg{Cmd: CmdReclaimProtmem, Params: []Param{RMemParam(AttrRMemInput, RMem{0, 1, 9})}}, false, "OPTEE_MSG_RECLAIM_PROTMEM p0=MEM_INPUT{0x0+0x1@0x9}"},
 		{Arg{Cmd: CmdCloseSession, Session: 3}, true, "OPTEE_MSG_CLOSE_SESSION session=0x3"},
 		{Arg{Cmd: CmdCancel, Session: 3, CancelID: 4}, true, "OPTEE_MSG_CANCEL session=0x3 cancel=0x4"},
 	} {
@@ -133,6 +148,9 @@ func TestArgFields(t *testing.T) {
 	}{
 		{Arg{Cmd: CmdOpenSession, Session: 5}, "reply SUCCESS session=0x5"},
 		{Arg{Cmd: CmdInvokeCommand, Ret: ErrorShortBuffer, RetOrigin: OriginTEE}, "reply SHORT_BUFFER origin=TEE"},
+		{Arg{Cmd: CmdGetProtmemConfig, Params: []Param{ValueParam(AttrValueInOut, 0x100000, 0x1000, 48), FMemParam(AttrFMemOutput, FMem{Size: 4})}},
+			"reply SUCCESS min-size=0x100000 align=0x1000 pa-width=48 list=4"},
+		{Arg{Cmd: CmdGetProtmemConfig, Ret: ErrorBadParameters, Params: []Param{{}, {}}}, "reply BAD_PARAMETERS origin=0x0"},
 	} {
 		if got := smc.Format("reply", c.arg.ResultFields()); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
