@@ -203,6 +203,9 @@ func parseLayout(b []byte, total uint32, v Version, k TransactionKind) (layout, 
 	} else {
 		l.emadSize, l.emads = le.Uint32(b[24:]), le.Uint32(b[32:])
 		switch {
+		case k == HypervisorRetrieve && l.emadSize == 0 && l.emads == 0:
+			// Hypervisors fill in the handle alone: Linux's (arch/arm64/kvm/hyp/nvhe/ffa.c) and Hafnium's want the rest zero.
+			l.emads = header
 		case l.emadSize != EMADSize1_0 && (l.emadSize != EMADSize1_2 || v < Version1_2):
 			return l, invalid("EMAD size", uint64(l.emadSize), RuleSizeForVersion)
 		case l.emads < header:
