@@ -96,13 +96,15 @@ type Device interface {
 	Write(off uint64, size int, v uint64, a Attr) Response
 }
 
-// Region is one entry of the address map: RAM or a device, never both.
+// Region is one entry of the address map: RAM, a device, or a device with the array that it stands before.
 type Region struct {
 	Name string
 	Base uint64
 	Size uint64 // bytes, a multiple of PageSize
 	RAM  *RAM
 	Dev  Device
+	// Array, where it is not nil, is what Dev lets masters read as RAM. RAM is then nil.
+	Array *Array
 	// SecureOnly makes the interconnect answer non-secure transactions with DECERR.
 	SecureOnly bool
 	// Filter, where it is not nil, decides each transaction to the region. The region must be RAM.
@@ -112,6 +114,12 @@ type Region struct {
 }
 
 func (r *Region) end() uint64 { return r.Base + r.Size - 1 }
+
+// readsRAM says whether reads go to RAM now, and not to the device.
+func (r *Region) readsRAM() bool { return r.Dev == nil || r.Array != nil && !r.Array.hidden }
+
+// writesRAM says the same of writes.
+func (r *Region) writesRAM() bool { return r.Dev == nil }
 
 // Observer learns of changes that make cached decisions or cached contents of memory stale.
 type Observer interface {
@@ -143,6 +151,8 @@ func (b *Bus) Map(r Region) error {
 		return fmt.Errorf("%w: %s: base %#x and size %#x wrap", ErrMap, r.Name, r.Base, r.Size)
 	case (r.RAM == nil) == (r.Dev == nil):
 		return fmt.Errorf("%w: %s: want either RAM or a device", ErrMap, r.Name)
+	case r.Array != nil && (r.Dev == nil || r.Array.bus != nil || r.Array.Size() != r.Size):
+		return fmt.Errorf("%w: %s: an array is as large as its region, is in one only, and has a device before it", ErrMap, r.Name)
 	case r.RAM != nil && r.RAM.Size() != r.Size:
 		return fmt.Errorf("%w: %s: RAM of %#x bytes in a region of %#x", ErrMap, r.Name, r.RAM.Size(), r.Size)
 	case r.Filter != nil && r.RAM == nil:
@@ -154,6 +164,10 @@ func (b *Bus) Map(r Region) error {
 	}
 	if i < len(b.regions) && b.regions[i].Base <= r.end() {
 		return fmt.Errorf("%w: %s at %#x overlaps %s", ErrMap, r.Name, r.Base, b.regions[i].Name)
+	}
+	if r.Array != nil {
+		r.RAM = r.Array.ram
+		r.Array.bus, r.Array.base = b, r.Base
 	}
 	b.regions = append(b.regions, Region{})
 	copy(b.regions[i+1:], b.regions[i:])
@@ -198,10 +212,10 @@ func (b *Bus) find(addr uint64) *Region {
 	return r
 }
 
-// IsRAM reports whether addr is backed by RAM, whoever may access it. The address map is no secret.
+// IsRAM reports whether addr is read as RAM now, whoever may access it. The address map is no secret.
 func (b *Bus) IsRAM(addr uint64) bool {
 	r := b.find(addr)
-	return r != nil && r.RAM != nil
+	return r != nil && r.readsRAM()
 }
 
 // Lookup gives name, base and size of the region that holds addr.
@@ -236,7 +250,7 @@ func (b *Bus) Load(addr uint64, size int, a Attr) (uint64, Response) {
 	case DenyDECERR:
 		return 0, DECERR
 	}
-	if r.Dev != nil {
+	if !r.readsRAM() {
 		v, resp := r.Dev.Read(addr-r.Base, size, a)
 		if resp != OKAY {
 			return 0, resp
@@ -258,7 +272,7 @@ func (b *Bus) Store(addr uint64, size int, v uint64, a Attr) Response {
 	case DenyDECERR:
 		return DECERR
 	}
-	if r.Dev != nil {
+	if !r.writesRAM() {
 		return r.Dev.Write(addr-r.Base, size, v, a)
 	}
 	if r.ReadOnly {
@@ -305,7 +319,7 @@ func (b *Bus) readPage(addr uint64, p []byte, a Attr) Response {
 	case DenyDECERR:
 		return DECERR
 	}
-	if r.RAM != nil {
+	if r.readsRAM() {
 		copy(p, r.RAM.mem[addr-r.Base:])
 		return OKAY
 	}
@@ -350,7 +364,7 @@ func (b *Bus) writePage(addr uint64, p []byte, a Attr) Response {
 	case DenyDECERR:
 		return DECERR
 	}
-	if r.RAM != nil {
+	if r.writesRAM() {
 		if r.ReadOnly {
 			return SLVERR
 		}
@@ -390,7 +404,7 @@ func (b *Bus) Zero(addr, n uint64, a Attr) Response {
 	for n > 0 {
 		k := min(n, PageSize-addr&pageMask)
 		r := b.find(addr)
-		if r != nil && r.RAM != nil && !r.ReadOnly && r.gate(addr, true, a) == Allow {
+		if r != nil && r.writesRAM() && !r.ReadOnly && r.gate(addr, true, a) == Allow {
 			off := addr - r.Base
 			clear(r.RAM.mem[off : off+k])
 			if r.RAM.isWatched(off) {
@@ -413,7 +427,7 @@ func (b *Bus) Zero(addr, n uint64, a Attr) Response {
 // seen by the bus. The caller must drop both when its Observer is told to.
 func (b *Bus) Direct(addr uint64, a Attr) (read, write *Page) {
 	r := b.find(addr)
-	if r == nil || r.RAM == nil || r.SecureOnly && !a.Secure || a.NSAID > 15 {
+	if r == nil || !r.readsRAM() || r.SecureOnly && !a.Secure || a.NSAID > 15 {
 		return nil, nil
 	}
 	off := (addr - r.Base) &^ pageMask
@@ -421,7 +435,7 @@ func (b *Bus) Direct(addr uint64, a Attr) (read, write *Page) {
 	if r.Filter == nil || r.Filter.Allows(addr&^pageMask, false, a) {
 		read = p
 	}
-	if !r.ReadOnly && !r.RAM.isWatched(off) && (r.Filter == nil || r.Filter.Allows(addr&^pageMask, true, a)) {
+	if r.writesRAM() && !r.ReadOnly && !r.RAM.isWatched(off) && (r.Filter == nil || r.Filter.Allows(addr&^pageMask, true, a)) {
 		write = p
 	}
 	return read, write

@@ -9,5 +9,5 @@
 // The model follows the AMBA AXI protocol (IHI 0022): AxPROT[1] is the security state, responses are OKAY, SLVERR and
 // DECERR. NSAIDs are those of the TZC-400 (DDI 0504, section 2.2).
 //
-// Read bus.go first, then ram.go.
+// Read bus.go first, then ram.go and array.go.
 package bus
