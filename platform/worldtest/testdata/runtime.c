@@ -157,7 +157,17 @@ u64 handle(struct frame *f)
 	}
 	if (vector % 4 == 0 && ec >= 0x15 && ec <= 0x17 && imm == 0xff01) {
 		show("x0", f->x[0]);
+	} else if (vector % 4 == 0 && ec >= 0x15 && ec <= 0x17 && imm == 0xff02) {
+		// A sweep's instruction, which is in w19, was executed.
+		if (!(current->quiet & 2)) {
+			field("w", f->x[19] & 0xffffffff);
+			show("x0", f->x[0]);
+		}
+	} else if ((current->quiet & 1) && vector % 4 == 0 && esr == 0x02000000) {
+		// UNDEFINED: most encodings are.
 	} else {
+		if (current->quiet)
+			field("w", f->x[19] & 0xffffffff);
 		puts(" EL");
 		hex(el);
 		puts("+");
@@ -182,6 +192,8 @@ u64 handle(struct frame *f)
 			quiet();
 	}
 	f->elr = elr + skip(vector, esr, el);
+	if (current->quiet && f->elr == elr + 4)
+		f->elr += 4; // behind the call that says that the instruction was executed
 	f->spsr = spsr;
 	return 1;
 }

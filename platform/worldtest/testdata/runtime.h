@@ -8,7 +8,7 @@ struct kase {
 	u64 scr, hcr, spsr; // spsr is what EL3 enters the body with
 	u64 body, end;
 	u64 resume; // exceptions that are resumed behind the instruction that took them
-	u64 quiet; // system register accesses that are UNDEFINED, and values, are not printed
+	u64 quiet; // of a sweep: 1 UNDEFINED instructions, 2 those that were executed are not printed
 	void (*setup)(void), (*after)(void); // run at EL3, may be 0
 };
 
