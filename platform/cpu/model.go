@@ -110,14 +110,14 @@ func (c *CPU) idRegister(key uint16) uint64 {
 	return 0
 }
 
-// ccsidr gives the geometry of the cache that CSSELR_EL1 selects: 32 KiB of L1 data and instruction, 1 MiB of L2, with lines of
-// 64 bytes. The caches are not modelled; their size matters to loops that clean them by set and way.
+// ccsidr gives the geometry of the cache that CSSELR_EL1 selects, that of Cortex-A57: 32 KiB of L1 data and 48 KiB of L1
+// instruction cache, 2 MiB of L2, with lines of 64 bytes. The caches are not modelled; their size matters to loops that clean them by set and way.
 func (c *CPU) ccsidr() uint64 {
 	switch c.sys.csselr {
 	case 0:
-		return 0x700fe01a
+		return 0x701fe00a
 	case 1:
-		return 0x201fe00a
+		return 0x201fe012
 	case 2:
 		return 0x70ffe07a
 	}

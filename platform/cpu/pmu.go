@@ -35,15 +35,16 @@ func (c *CPU) setCycles(v uint64) {
 	c.pmu.stopped, c.pmu.offset = v, v-c.now()
 }
 
+// pmuAccess decides an access to one of the registers that exist.
 func (c *CPU) pmuAccess(key uint16, write bool) access {
 	if c.el == 0 {
 		en := c.pmu.userenr
-		ok := en&1 != 0
+		ok := en&1 != 0 // EN
 		switch key {
 		case sysPMCCNTREL0:
-			ok = ok || en>>2&1 != 0 && !write
+			ok = ok || en>>2&1 != 0 && !write // CR
 		case sysPMSWINCEL0:
-			ok = ok || en>>1&1 != 0
+			ok = ok || en>>1&1 != 0 // SW
 		case sysPMUSERENREL0:
 			ok = !write
 			if write {
@@ -64,43 +65,53 @@ func (c *CPU) pmuAccess(key uint16, write bool) access {
 }
 
 func (c *CPU) readPMU(key uint16) (uint64, access) {
-	if a := c.pmuAccess(key, false); a != accessOK {
-		return 0, a
+	v, ok := c.pmuValue(key)
+	if !ok {
+		return 0, accessUndef
 	}
+	return v, c.pmuAccess(key, false)
+}
+
+// pmuValue gives the value of a register that can be read.
+func (c *CPU) pmuValue(key uint16) (v uint64, ok bool) {
 	p := &c.pmu
 	switch key {
 	case sysPMCREL0:
-		return p.pmcr | 1<<6, accessOK // LC; no event counters, no implementer code
+		return p.pmcr | 1<<6, true // LC; no event counters, no implementer code
 	case sysPMCNTENSETEL0, sysPMCNTENCLREL0:
-		return p.enable, accessOK
+		return p.enable, true
 	case sysPMOVSCLREL0, sysPMOVSSETEL0:
-		return p.overflow, accessOK
+		return p.overflow, true
 	case sysPMSELREL0:
-		return p.selr, accessOK
+		return p.selr, true
 	case sysPMCEID0EL0:
-		return 1 << 0x11, accessOK // CPU_CYCLES
+		return 1 << 0x11, true // CPU_CYCLES
 	case sysPMCEID1EL0:
-		return 0, accessOK
+		return 0, true
 	case sysPMCCNTREL0:
-		return c.cycles(), accessOK
+		return c.cycles(), true
 	case sysPMXEVTYPEREL0:
 		if p.selr == 31 {
-			return p.filter, accessOK
+			return p.filter, true
 		}
-		return 0, accessOK
+		return 0, true
 	case sysPMXEVCNTREL0:
-		return 0, accessOK
+		return 0, true
 	case sysPMUSERENREL0:
-		return p.userenr, accessOK
+		return p.userenr, true
 	case sysPMINTENSETEL1, sysPMINTENCLREL1:
-		return p.inten, accessOK
+		return p.inten, true
 	case sysPMCCFILTREL0:
-		return p.filter, accessOK
+		return p.filter, true
 	}
-	return 0, accessUndef
+	return 0, false
 }
 
 func (c *CPU) writePMU(key uint16, v uint64) access {
+	switch _, ok := c.pmuValue(key); {
+	case !ok && key != sysPMSWINCEL0, key == sysPMCEID0EL0, key == sysPMCEID1EL0:
+		return accessUndef
+	}
 	if a := c.pmuAccess(key, true); a != accessOK {
 		return a
 	}
@@ -138,8 +149,6 @@ func (c *CPU) writePMU(key uint16, v uint64) access {
 		p.inten &^= v & pmuCycle
 	case sysPMCCFILTREL0:
 		p.filter = v & 0xfc000000
-	default:
-		return accessUndef
 	}
 	c.setCycles(n)
 	if c.cfg.GIC != nil {

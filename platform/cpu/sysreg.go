@@ -55,7 +55,7 @@ type sysRegs struct {
 	contextidr, tpidrro, par, csselr      uint64
 	scr, hcr, vtcr, vttbr, hpfar          uint64
 	mdcr2, mdcr3, hstr, hacr, sder        uint64
-	vpidr, vmpidr, rmr                    uint64
+	vpidr, vmpidr                         uint64
 	mdscr, oslock, osdlr, mdccint         uint64
 	osdtrrx, osdtrtx, oseccr, dbgclaim    uint64
 	bvr, bcr, wvr, wcr                    [16]uint64

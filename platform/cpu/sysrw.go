@@ -15,20 +15,31 @@ func (c *CPU) accessible(key uint16) bool {
 }
 
 // withoutEL2 says what EL3 finds in the place of a register of EL2 where there is no EL2: zero, but for the identification that
-// VPIDR_EL2 and VMPIDR_EL2 would give, and registers that belong to EL1 (D19.2, the configurations of each register).
-func (c *CPU) withoutEL2(key uint16) (v uint64, ok bool) {
-	if c.cfg.EL2 || key>>14 != 3 || key>>11&7 != 4 || isGIC(key) || sysNames[key] == "" {
-		return 0, false
+// VPIDR_EL2 and VMPIDR_EL2 would give, and registers that belong to EL1 (D19.2 and IHI 0069, 12.4, the configurations of each
+// register).
+func (c *CPU) withoutEL2(key uint16, write bool) (v uint64, a access, ok bool) {
+	if c.cfg.EL2 || key>>14 != 3 || key>>11&7 != 4 {
+		return 0, accessOK, false
 	}
 	switch key {
 	case sysVPIDREL2:
-		return c.cfg.Model.MIDR, true
+		return c.cfg.Model.MIDR, accessOK, true
 	case sysVMPIDREL2:
-		return c.mpidr(), true
+		return c.mpidr(), accessOK, true
 	case sysSPEL1, sysSPSRirq, sysSPSRabt, sysSPSRund, sysSPSRfiq, sysDACR32EL2, sysIFSR32EL2, sysFPEXC32EL2, sysRVBAREL2, sysRMREL2:
-		return 0, false
+		return 0, accessOK, false
 	}
-	return 0, true
+	if isGIC(key) {
+		if c.cfg.GIC == nil {
+			return 0, accessUndef, true
+		}
+		_, a := c.readGIC(key)
+		if write && key>>3&15 == 11 && key&7 != 0 && key&7 != 7 { // ICH_VTR, MISR, EISR, ELRSR
+			a = accessUndef
+		}
+		return 0, a, true
+	}
+	return 0, accessOK, sysNames[key] != ""
 }
 
 // readSys reads a system register.
@@ -36,13 +47,13 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	if !c.accessible(key) {
 		return 0, accessUndef
 	}
-	if v, ok := c.withoutEL2(key); ok {
-		return v, accessOK
+	if v, a, ok := c.withoutEL2(key, false); ok {
+		return v, a
 	}
 	s := &c.sys
 	el := int(c.el)
-	// Encodings with op0 = 3, op1 = 0, CRn = 0 are the identification registers; those not assigned read as zero.
-	if key>>7 == 3<<7|0<<4|0 && key>>3&15 >= 1 {
+	// Encodings with op0 = 3, op1 = 0, CRn = 0 and CRm = 1 to 7 are the identification registers; those not assigned read as zero.
+	if crm := key >> 3 & 15; key>>7 == 3<<7|0<<4|0 && crm >= 1 && crm <= 7 {
 		return c.idRegister(key), accessOK
 	}
 	switch key {
@@ -109,20 +120,18 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 		return s.amair[1], c.trapVM(true)
 	case sysVBAREL1:
 		return s.vbar[1], accessOK
-	case sysRVBAREL1, sysRMREL1:
+	case sysRVBAREL1:
 		if c.cfg.EL2 || c.cfg.EL3 {
 			return 0, accessUndef
 		}
 		return 0, accessOK
-	case sysRVBAREL2, sysRMREL2:
+	case sysRVBAREL2:
 		if c.cfg.EL3 {
 			return 0, accessUndef
 		}
 		return 0, accessOK
 	case sysRVBAREL3:
 		return 0, accessOK
-	case sysRMREL3:
-		return s.rmr, accessOK
 	case sysISREL1:
 		return c.isr(), accessOK
 	case sysCONTEXTIDREL1:
@@ -325,8 +334,8 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	if !c.accessible(key) {
 		return accessUndef
 	}
-	if _, ok := c.withoutEL2(key); ok {
-		return accessOK
+	if _, a, ok := c.withoutEL2(key, true); ok {
+		return a
 	}
 	s := &c.sys
 	vm := func(p *uint64) access {
@@ -411,8 +420,6 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		return vm(&s.amair[1])
 	case sysVBAREL1:
 		s.vbar[1] = v &^ 0x7ff
-	case sysRMREL3:
-		s.rmr = v & 1
 	case sysCONTEXTIDREL1:
 		return vm(&s.contextidr)
 	case sysTPIDREL1:
@@ -525,6 +532,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.writeSCTLR(3, v)
 	case sysSCREL3:
 		s.scr = v&scrMask | 3<<4
+		if !c.cfg.EL2 {
+			s.scr &^= scrHCE
+		}
 		c.flushTLB()
 		c.stateChanged()
 	case sysSDER32EL3:
