@@ -546,7 +546,7 @@ func decodeSystem(w uint32, f Features) (in Inst, ok bool) {
 		in.Opt, in.Imm = op1<<3|op2, uint64(crm)
 		in.Op = MSRi
 		switch in.Opt {
-		case 0<<3 | 0, 0<<3 | 1, 0<<3 | 2: // CFINV, XAFLAG, AXFLAG
+		case 0, 0<<3 | 1, 0<<3 | 2: // CFINV, XAFLAG, AXFLAG
 			if crm != 0 || f&FlagM == 0 || op2 != 0 && f&FlagM2 == 0 {
 				return in, false
 			}

@@ -59,7 +59,6 @@ type sysRegs struct {
 	mdscr, oslock, osdlr, mdccint         uint64
 	osdtrrx, osdtrtx, oseccr, dbgclaim    uint64
 	bvr, bcr, wvr, wcr                    [16]uint64
-	vdisr, vsesr, disr                    uint64
 	spsrAbt, spsrUnd, spsrIrq, spsrFiq    uint64
 	dacr32, ifsr32, fpexc32               uint64
 }

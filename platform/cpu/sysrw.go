@@ -53,7 +53,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	s := &c.sys
 	el := int(c.el)
 	// Encodings with op0 = 3, op1 = 0, CRn = 0 and CRm = 1 to 7 are the identification registers; those not assigned read as zero.
-	if crm := key >> 3 & 15; key>>7 == 3<<7|0<<4|0 && crm >= 1 && crm <= 7 {
+	if crm := key >> 3 & 15; key>>7 == 3<<7 && crm >= 1 && crm <= 7 {
 		return c.idRegister(key), accessOK
 	}
 	switch key {
