@@ -1,0 +1,8 @@
+// Package normalworld holds the normal world written in Go: what an operating system's kernel does with a secure world.
+//
+// Nothing here knows how a secure world is made. All that leaves is the SMC instruction (eighteen registers, package
+// firmware) and transactions on the bus with a non-secure master's identity (package bus), so that the same code runs
+// against the Go secure world and against firmware at EL3.
+//
+// Subpackage conform is the conformance suite of the interfaces: SMCCC, PSCI, FF-A and OP-TEE's SMC ABI.
+package normalworld
