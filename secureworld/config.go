@@ -46,6 +46,10 @@ type Partition struct {
 	// Contexts is the number of execution contexts; 0 stands for one on each processor.
 	Contexts   uint16
 	Properties ffa.PartitionProperties
+	// Messaging, where it is not nil, holds the messaging properties of each of UUIDs instead of those in Properties.
+	Messaging []ffa.PartitionProperties
+	// Version is the FF-A version that it was written for; 0 for the SPMC's.
+	Version ffa.Version
 	// New makes its behaviour at each reset. Nil stands for the OP-TEE service, which at most one partition can be.
 	New func() spmc.Partition
 }
@@ -70,6 +74,9 @@ type Limits struct {
 	Ranges       int // address ranges of all shared and lent memory together
 	Buffers      int // registered over the SMC ABI
 	Sessions     int
+	VMs          int // of a hypervisor in the normal world
+	// Slice is how many pages are zeroed at one time for a client that allows time slicing; 0 for no limit.
+	Slice uint64
 }
 
 // Config is what a board chooses about its secure world. DefaultConfig gives a complete one.
@@ -136,7 +143,7 @@ func DefaultConfig() Config {
 			},
 		},
 		CarveoutUse: optee.UseCaseSecureVideoPlay,
-		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64},
+		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64, VMs: 16, Slice: 4096},
 		TRNG:        true,
 	}
 }
@@ -153,7 +160,8 @@ func (c *Config) validate() error {
 		return bad("schedule receiver interrupt %d: want an SGI from 8 to 15", c.SRI)
 	}
 	l := c.Limits
-	if l.Transactions < 1 || l.Transactions > 0xFFFF || l.Ranges < 2 || l.Ranges > 1<<24 || l.Buffers < 0 || l.Sessions < 0 {
+	if l.Transactions < 1 || l.Transactions > 0xFFFF || l.Ranges < 2 || l.Ranges > 1<<24 || l.Buffers < 0 || l.Sessions < 0 || l.VMs < 0 || l.VMs > 1<<15-1 ||
+		l.Slice > 1<<40 {
 		return bad("limits %+v", l)
 	}
 	seen := map[optee.UseCase]bool{}
@@ -175,6 +183,9 @@ func (c *Config) validate() error {
 	for _, p := range c.Partitions {
 		if p.New == nil {
 			optees++
+		}
+		if p.Messaging != nil && len(p.Messaging) != len(p.UUIDs) {
+			return bad("partition %v: messaging properties for %d of %d UUIDs", p.ID, len(p.Messaging), len(p.UUIDs))
 		}
 	}
 	if optees > 1 {

@@ -22,8 +22,9 @@ func TestLinuxTransportProbe(t *testing.T) {
 	r.want("RXTX_MAP", []uint64{0xC400_0066, txAddr, rxAddr, 1}, []uint64{ffaSuccess})
 	r.want("FEATURES(MEM_LEND)", []uint64{0x8400_0064, 0xC400_0072}, []uint64{ffaSuccess})
 	r.want("FEATURES(DIRECT_REQ2)", []uint64{0x8400_0064, 0xC400_008D}, []uint64{ffaSuccess})
-	r.want("FEATURES(NOTIFICATION_BITMAP_CREATE)", []uint64{0x8400_0064, 0x8400_007D}, []uint64{ffaError, 0, notSupported})
-	r.want("FEATURES(SRI)", []uint64{0x8400_0064, 2}, []uint64{ffaError, 0, notSupported})
+	r.want("FEATURES(NOTIFICATION_BITMAP_CREATE)", []uint64{0x8400_0064, 0x8400_007D}, []uint64{ffaSuccess})
+	r.want("NOTIFICATION_BITMAP_CREATE", []uint64{0x8400_007D, 0, 4}, []uint64{ffaSuccess})
+	r.want("FEATURES(SRI)", []uint64{0x8400_0064, 2}, []uint64{ffaSuccess, 0, 8})
 	r.want("FEATURES(NPI)", []uint64{0x8400_0064, 1}, []uint64{ffaError, 0, notSupported})
 	r.want("FEATURES(PARTITION_INFO_GET_REGS)", []uint64{0x8400_0064, 0xC400_008B}, []uint64{ffaSuccess})
 	// One partition: last index 0, current index 0, 24 bytes. 4 contexts, AArch64, receives direct requests.
@@ -74,16 +75,21 @@ func TestFeaturesAndRefusals(t *testing.T) {
 	for _, f := range []uint64{
 		0x8400_0060, 0x8400_0061, 0xC400_0061, 0x8400_0062, 0x8400_0063, 0x8400_0064, 0x8400_0065, 0x8400_0066, 0xC400_0066,
 		0x8400_0067, 0x8400_0068, 0x8400_0069, 0x8400_006D, 0x8400_006F, 0xC400_006F, 0x8400_0070, 0xC400_0070,
-		0x8400_0071, 0xC400_0071, 0x8400_0072, 0xC400_0072, 0x8400_0073, 0xC400_0073, 0x8400_0077, 0x8400_007A, 0x8400_007B,
+		0x8400_0071, 0xC400_0071, 0x8400_0072, 0xC400_0072, 0x8400_0073, 0xC400_0073, 0x8400_0074, 0xC400_0074, 0x8400_0075,
+		0x8400_0076, 0x8400_0077, 0x8400_0078, 0x8400_0079, 0x8400_007A, 0x8400_007B,
 	} {
 		since[f] = 0x1_0000
 	}
-	since[0x8400_0085] = 0x1_0001
+	for _, f := range []uint64{
+		0x8400_007D, 0x8400_007E, 0x8400_007F, 0x8400_0080, 0x8400_0081, 0x8400_0082, 0x8400_0083, 0xC400_0083, 0x8400_0085, 0x8400_0086,
+	} {
+		since[f] = 0x1_0001
+	}
 	for _, f := range []uint64{0xC400_008B, 0xC400_008D, 0xC400_008E} {
 		since[f] = 0x1_0002
 	}
 	// What the SPMC only answers with; called, it is refused.
-	answers := []uint64{0x8400_0060, 0x8400_0061, 0xC400_0061, 0x8400_0062, 0x8400_0070, 0xC400_0070, 0xC400_008E, 0x8400_007A}
+	answers := []uint64{0x8400_0060, 0x8400_0061, 0xC400_0061, 0x8400_0062, 0x8400_0070, 0xC400_0070, 0xC400_008E, 0x8400_0075, 0x8400_0078}
 	for _, v := range []uint64{0x1_0000, 0x1_0001, 0x1_0002} {
 		r := newRig(t).negotiate(v)
 		for n := uint64(0x60); n <= 0x97; n++ {
@@ -92,7 +98,11 @@ func TestFeaturesAndRefusals(t *testing.T) {
 				if s := since[f]; s == 0 || s > v {
 					code = ffaError
 				}
-				if got := r.call(0x8400_0064, f); got[0] != code || code == ffaError && got[2] != notSupported {
+				in := uint64(0)
+				if f&^0x4000_0000 == 0x8400_0074 {
+					in = 2 // see TestRetrieveFeatures
+				}
+				if got := r.call(0x8400_0064, f, in); got[0] != code || code == ffaError && got[2] != notSupported {
 					t.Errorf("version %#x: FEATURES(%#x): %x, want %#x", v, f, got[:3], code)
 				}
 				if code == ffaError || slices.Contains(answers, f) {
@@ -100,9 +110,16 @@ func TestFeaturesAndRefusals(t *testing.T) {
 				}
 			}
 		}
-		for _, id := range []uint64{0, 1, 2, 3, 4, 5, 0x7FFF_FFFF} {
+		for _, id := range []uint64{0, 1, 3, 4, 5, 0x102, 0x7FFF_FFFF} {
 			r.refused("feature id", notSupported, 0x8400_0064, id)
 		}
+		if v == 0x1_0000 {
+			r.refused("SRI, before there are notifications", notSupported, 0x8400_0064, 2)
+		} else {
+			r.want("SRI", []uint64{0x8400_0064, 2}, []uint64{ffaSuccess, 0, 8})
+			r.refused("SRI with properties", notSupported, 0x8400_0064, 2, 1)
+		}
+		r.refused("properties of a function that has none", notSupported, 0x8400_0064, 0xC400_0073, 1)
 		r.refused("FEATURES of a PSCI function", notSupported, 0x8400_0064, 0x8400_0000)
 	}
 }

@@ -32,6 +32,13 @@ type fakeHost struct {
 	stopped []int
 	off     int
 	reboots int
+	sgis    []sgi
+}
+
+// sgi is one RaiseSGI that a host was asked for.
+type sgi struct {
+	cpu   int
+	intid uint32
 }
 
 func newHost(t testing.TB, size uint64) *fakeHost {
@@ -54,7 +61,7 @@ func (h *fakeHost) Port(a bus.Attr) *bus.Port          { return bus.NewPort(&h.b
 func (h *fakeHost) RAM() (base, size uint64)           { return ramBase, h.ram.Size() }
 func (h *fakeHost) Clock() *vtime.Clock                { return &h.clock }
 func (h *fakeHost) Events() *event.Stream              { return &h.events }
-func (h *fakeHost) RaiseSGI(cpu int, intid uint32)     {}
+func (h *fakeHost) RaiseSGI(cpu int, intid uint32)     { h.sgis = append(h.sgis, sgi{cpu, intid}) }
 func (h *fakeHost) SetSPI(intid uint32, level bool)    {}
 
 func (h *fakeHost) StartCPU(cpu int, entry, context uint64, el int) {

@@ -315,7 +315,7 @@ var scratch = map[string][]string{
 	"World":    {"host", "log", "cfg"},
 	"Space":    {"cfg", "sorted"},
 	"pages":    {"scratch"},
-	"SPMC":     {"asm", "descriptor", "ranges", "fragment", "space", "log", "host"},
+	"SPMC":     {"asm", "descriptor", "ranges", "fragment", "response", "space", "log", "host"},
 	"Service":  {"arg", "buf", "log", "space", "cfg"},
 	"SMC":      {"pages", "ranges", "temp"},
 	"Object":   {"space"},

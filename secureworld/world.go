@@ -121,10 +121,17 @@ func (w *World) services() error {
 	w.spmc = spmc.New(spmc.Config{
 		ID: w.cfg.SPMC, MaxTransactions: w.cfg.Limits.Transactions,
 		MaxDescriptor: uint32(w.cfg.Limits.Ranges)*ffa.ConstituentSize + ffa.PageSize,
-		SRI:           w.cfg.SRI,
+		MaxVMs:        w.cfg.Limits.VMs, SlicePages: w.cfg.Limits.Slice, SRI: w.cfg.SRI,
 	}, w.host, w.space, w.log)
 	for _, p := range w.cfg.Partitions {
-		info := spmc.Info{ID: p.ID, UUIDs: p.UUIDs, Contexts: p.Contexts, Properties: p.Properties}
+		info := spmc.Info{ID: p.ID, Contexts: p.Contexts, Properties: p.Properties, Version: p.Version}
+		for i, u := range p.UUIDs {
+			service := spmc.Service{UUID: u, Properties: p.Properties}
+			if p.Messaging != nil {
+				service.Properties = p.Messaging[i]
+			}
+			info.Services = append(info.Services, service)
+		}
 		if info.Contexts == 0 {
 			info.Contexts = uint16(w.host.NumCPUs())
 		}
@@ -171,7 +178,7 @@ func (w *World) SMC(c firmware.Call, r *firmware.Registers) {
 func (w *World) ffa(c firmware.Call, r *firmware.Registers) {
 	switch {
 	case w.spmc != nil:
-		w.spmc.Call(c.CPU, r)
+		w.spmc.Call(c, r)
 	case w.log.On(event.FFA):
 		spmc.Traced(w.log, c.CPU, r, refuse)
 	default:

@@ -108,3 +108,12 @@ func (o *Object) WriteAt(p []byte, off uint64) error {
 		return err
 	})
 }
+
+// Zero zeroes n bytes from offset off of the buffer, with the identity that WriteAt uses.
+func (o *Object) Zero(off, n uint64) error {
+	port := o.space.cfg.NonSecure
+	if o.Protected() {
+		port = o.space.cfg.Secure
+	}
+	return o.each(off, n, func(addr, n uint64) error { return check(port.Zero(addr, n)) })
+}

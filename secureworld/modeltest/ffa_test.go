@@ -611,7 +611,7 @@ func (m *model) complete(t *transaction, out *regs) string {
 	d := m.parse(t, true)
 	t.ranges, t.tag, t.desc = d.ranges, d.tag, nil
 	for _, e := range d.emads {
-		t.receivers = append(t.receivers, receiver{id: e.id})
+		t.receivers = append(t.receivers, receiver{id: e.id, readOnly: e.permissions&3 == 1})
 	}
 	if len(t.receivers) > 1 {
 		m.event += " to several"

@@ -112,6 +112,7 @@ const (
 // receiver is one borrower of a transaction.
 type receiver struct {
 	id        uint16
+	readOnly  bool
 	retrieved tri
 }
 

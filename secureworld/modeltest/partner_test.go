@@ -132,6 +132,9 @@ func (c *call) vault(a *answer) {
 		if what >= vaultRead && off+4 > mem.size {
 			v.broken(invalid, "offset")
 		}
+		if what == vaultWrite && r.readOnly {
+			v.broken(invalid, "a write without permission")
+		}
 	}
 	a.done = func(out *regs) string {
 		if out[5] != 0 || out[6] != 0 || out[7] != 0 {

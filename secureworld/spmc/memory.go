@@ -13,20 +13,37 @@ const maxPending = 4
 
 // transaction is one slot of the handle table.
 type transaction struct {
-	handle    ffa.Handle // 0 for a free slot
-	kind      ffa.TransactionKind
-	asm       ffa.Assembler  // while object is nil: the fragments so far
-	object    *memory.Object // nil until the descriptor is complete
-	sender    ffa.EndpointID
-	tag       uint64
-	borrowers []borrower
+	handle     ffa.Handle // 0 for a free slot
+	kind       ffa.TransactionKind
+	asm        ffa.Assembler  // while object is nil: the fragments so far
+	object     *memory.Object // nil until the descriptor is complete
+	paused     bool           // until its memory is zeroed: zeroed bytes are done
+	zeroed     uint64
+	sender     ffa.EndpointID
+	attributes ffa.MemoryAttributes
+	flags      ffa.MemoryFlags
+	tag        uint64
+	borrowers  []borrower
+	zeroAfter  bool   // a borrower wants the memory to be zeroed when the last one relinquishes it
+	described  uint32 // bytes of its descriptor that the normal world has read again, while there are more
 }
 
-// borrower is a receiver of a transaction and the access state that it has to the memory.
+// ready reports whether the transaction is complete: borrowers may retrieve it and its sender may reclaim it.
+func (t *transaction) ready() bool { return t.object != nil && !t.paused }
+
+// borrower is a receiver of a transaction, as the sender describes it.
 type borrower struct {
-	id          ffa.EndpointID
-	permissions ffa.Permissions
-	state       memory.State
+	ffa.EMAD
+	granted ffa.Permissions // while the borrower has access
+	state   memory.State    // of the borrower, to all of the memory
+}
+
+// ownerState is the state of the sender.
+func (t *transaction) ownerState() memory.State {
+	if t.kind == ffa.Share {
+		return memory.OwnerSA
+	}
+	return memory.OwnerNA
 }
 
 // lookup gives the transaction with the handle, or nil.
@@ -70,12 +87,12 @@ func (s *SPMC) send(r *ffa.Registers) (ffa.Registers, error) {
 	if c.Buffer != 0 {
 		return ffa.Registers{}, ffa.InvalidParameters
 	}
-	first, err := s.readTX(c.Fragment)
+	first, err := s.readTX(s.own(), c.Fragment)
 	if err != nil {
 		return ffa.Registers{}, err
 	}
 	kind, _ := c.Function.Transaction()
-	if err := s.asm.Start(c.Total, first, s.vm.version, kind, s.cfg.MaxDescriptor); err != nil {
+	if err := s.asm.Start(c.Total, first, s.version, kind, s.cfg.MaxDescriptor); err != nil {
 		return ffa.Registers{}, err
 	}
 	if !s.asm.Complete() {
@@ -92,7 +109,7 @@ func (s *SPMC) send(r *ffa.Registers) (ffa.Registers, error) {
 	if err != nil {
 		return ffa.Registers{}, err
 	}
-	return s.complete(s.name(slot), kind, object), nil
+	return s.complete(s.name(slot), kind, object)
 }
 
 // begin keeps the first fragment and asks for the next one.
@@ -128,7 +145,7 @@ func (s *SPMC) sendFragment(r *ffa.Registers) (ffa.Registers, error) {
 	if t == nil || t.object != nil {
 		return ffa.Registers{}, ffa.InvalidParameters
 	}
-	fragment, err := s.readTX(c.Length)
+	fragment, err := s.readTX(s.own(), c.Length)
 	if err != nil {
 		return ffa.Registers{}, err
 	}
@@ -148,17 +165,17 @@ func (s *SPMC) sendFragment(r *ffa.Registers) (ffa.Registers, error) {
 		return ffa.Registers{}, err
 	}
 	s.pending--
-	return s.complete(t, t.kind, object), nil
+	return s.complete(t, t.kind, object)
 }
 
 // judge parses a complete descriptor, a private copy, into s.descriptor and s.ranges and checks what does not depend on the
 // state of memory (DEN0140, "Memory region description" and the error tables of the send functions).
 func (s *SPMC) judge(b []byte, kind ffa.TransactionKind) error {
 	d := &s.descriptor
-	if err := d.Parse(b, s.vm.version, kind); err != nil {
+	if err := d.Parse(b, s.version, kind); err != nil {
 		return err
 	}
-	if d.Sender != ffa.NonSecurePhysical {
+	if !s.represents(d.Sender) {
 		return ffa.Denied
 	}
 	for _, e := range d.Receivers {
@@ -179,6 +196,12 @@ func (s *SPMC) judge(b []byte, kind ffa.TransactionKind) error {
 	case d.Attributes != ffa.NormalWriteBackInner:
 		return ffa.Denied
 	}
+	for _, e := range d.Receivers {
+		// What a borrower may only read cannot be zeroed for it.
+		if d.Flags&ffa.FlagZero != 0 && e.Permissions.Data() == ffa.DataRO {
+			return ffa.Denied
+		}
+	}
 	s.ranges = s.ranges[:0]
 	for _, c := range d.Constituents {
 		s.ranges = append(s.ranges, memory.Range{Base: c.Address, Size: c.Size()})
@@ -187,19 +210,57 @@ func (s *SPMC) judge(b []byte, kind ffa.TransactionKind) error {
 }
 
 // complete keeps the transaction in s.descriptor, whose memory has become object.
-func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind, object *memory.Object) ffa.Registers {
+func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind, object *memory.Object) (ffa.Registers, error) {
 	d := &s.descriptor
-	t.kind, t.object, t.sender, t.tag = kind, object, d.Sender, d.Tag
+	t.kind, t.object, t.sender, t.attributes, t.flags, t.tag = kind, object, d.Sender, d.Attributes, d.Flags, d.Tag
 	t.asm = ffa.Assembler{}
 	t.borrowers = t.borrowers[:0]
 	for _, e := range d.Receivers {
-		t.borrowers = append(t.borrowers, borrower{e.Receiver, e.Permissions, memory.NotOwnerNA})
+		t.borrowers = append(t.borrowers, borrower{EMAD: e})
 	}
 	if s.log.On(event.FFA) {
 		d.Handle = t.handle
 		s.log.Emit(event.FFA, "spmc", "TRANSACTION", trace.Call([]event.Field{event.Str("kind", kind.String())}, d.Fields())...)
 	}
-	return ffa.HandleReply(t.handle)
+	if s.sliced(d) {
+		t.paused = true
+		return s.goOn(t)
+	}
+	return ffa.HandleReply(t.handle), nil
+}
+
+// sliced reports whether zeroing the memory of a transaction takes the sender's time in slices, which the sender has to allow.
+func (s *SPMC) sliced(d *ffa.MemoryTransaction) bool {
+	return s.cfg.SlicePages != 0 && d.Flags&ffa.FlagZero != 0 && d.Flags&ffa.FlagTimeSlice != 0 && d.TotalPages() > s.cfg.SlicePages
+}
+
+// goOn zeroes the next slice. FFA_MEM_OP_PAUSE asks the sender for FFA_MEM_OP_RESUME, until the transaction is complete.
+func (s *SPMC) goOn(t *transaction) (ffa.Registers, error) {
+	n := min(s.cfg.SlicePages*memory.PageSize, t.object.Size()-t.zeroed)
+	if err := t.object.Zero(t.zeroed, n); err != nil {
+		return ffa.Registers{}, err
+	}
+	if t.zeroed += n; t.zeroed < t.object.Size() {
+		return ffa.MemOp{Handle: t.handle}.Registers(), nil
+	}
+	t.paused = false
+	return ffa.HandleReply(t.handle), nil
+}
+
+// resume is FFA_MEM_OP_RESUME (DEN0140): INVALID_PARAMETERS for an unknown handle, DENIED where nothing is paused.
+func (s *SPMC) resume(r *ffa.Registers) (ffa.Registers, error) {
+	c, err := ffa.ParseMemOp(r)
+	if err != nil {
+		return ffa.Registers{}, err
+	}
+	t := s.lookup(c.Handle)
+	switch {
+	case t == nil || t.object == nil:
+		return ffa.Registers{}, ffa.InvalidParameters
+	case !t.paused:
+		return ffa.Registers{}, ffa.Denied
+	}
+	return s.goOn(t)
 }
 
 // take asks the receivers of the transaction in s.descriptor and changes the state of its pages. The firewall is switched here,
@@ -217,7 +278,7 @@ func (s *SPMC) take(kind ffa.TransactionKind) (*memory.Object, error) {
 		access.Read &= a.Read
 		access.Write &= a.Write
 	}
-	zero := d.Flags&ffa.FlagZero != 0
+	zero := d.Flags&ffa.FlagZero != 0 && !s.sliced(d)
 	switch kind {
 	case ffa.Share:
 		return s.space.Share(s.ranges)
@@ -236,15 +297,11 @@ func (s *SPMC) reclaim(r *ffa.Registers) error {
 		return err
 	}
 	t := s.lookup(c.Handle)
-	if c.Flags != 0 || t == nil || t.object == nil || t.sender != ffa.NonSecurePhysical {
+	if c.Flags != 0 || t == nil || !t.ready() || t.sender.Secure() {
 		return ffa.InvalidParameters
 	}
-	owner := memory.OwnerNA
-	if t.kind == ffa.Share {
-		owner = memory.OwnerSA
-	}
 	for _, b := range t.borrowers {
-		if _, _, ok := memory.Next(memory.Reclaim, owner, b.state); !ok {
+		if _, _, ok := memory.Next(memory.Reclaim, t.ownerState(), b.state); !ok {
 			return ffa.Denied
 		}
 	}
@@ -252,98 +309,5 @@ func (s *SPMC) reclaim(r *ffa.Registers) error {
 		return err
 	}
 	s.release(t)
-	return nil
-}
-
-// Region is the memory of a transaction as one of its receivers sees it.
-type Region struct {
-	*memory.Object
-	Handle      ffa.Handle
-	Kind        ffa.TransactionKind
-	Sender      ffa.EndpointID
-	Tag         uint64
-	Permissions ffa.Permissions
-	// Retrieved says that the partition has access to the memory now.
-	Retrieved bool
-}
-
-// Services is what the SPMC does for one of its partitions.
-type Services struct {
-	spmc *SPMC
-	id   ffa.EndpointID
-}
-
-// ID is the partition's identifier.
-func (v Services) ID() ffa.EndpointID { return v.id }
-
-func (v Services) borrower(h ffa.Handle) (*transaction, *borrower, error) {
-	t := v.spmc.lookup(h)
-	if t == nil || t.object == nil {
-		return nil, nil, ffa.InvalidParameters
-	}
-	for i := range t.borrowers {
-		if b := &t.borrowers[i]; b.id == v.id {
-			return t, b, nil
-		}
-	}
-	return nil, nil, ffa.Denied
-}
-
-// Peek gives a transaction without retrieving it. Its memory must not be touched unless it is Retrieved.
-func (v Services) Peek(h ffa.Handle) (Region, error) {
-	t, b, err := v.borrower(h)
-	if err != nil {
-		return Region{}, err
-	}
-	return Region{t.object, t.handle, t.kind, t.sender, t.tag, b.permissions, b.state.Accessible()}, nil
-}
-
-// Retrieve gives the partition access to the memory of a transaction (DEN0140, FFA_MEM_RETRIEVE_REQ): INVALID_PARAMETERS for
-// an unknown handle, DENIED where it is no receiver or has retrieved the memory already. Until Relinquish the owner cannot
-// reclaim it. A donation makes the partition the owner, and the handle is gone.
-func (v Services) Retrieve(h ffa.Handle) (Region, error) {
-	region, err := v.Peek(h)
-	if err != nil {
-		return Region{}, err
-	}
-	t, b, _ := v.borrower(h)
-	e, owner := memory.RetrieveShared, memory.OwnerSA
-	switch {
-	case t.kind == ffa.Lend && len(t.borrowers) == 1:
-		e, owner = memory.RetrieveLent, memory.OwnerNA
-	case t.kind == ffa.Lend:
-		e, owner = memory.RetrieveLentShared, memory.OwnerNA
-	case t.kind == ffa.Donate:
-		e, owner = memory.RetrieveDonated, memory.OwnerNA
-	}
-	_, after, ok := memory.Next(e, owner, b.state)
-	if !ok {
-		return Region{}, ffa.Denied
-	}
-	b.state = after
-	region.Retrieved = true
-	if t.kind == ffa.Donate {
-		v.spmc.space.Surrender(t.object)
-		v.spmc.release(t)
-	}
-	return region, nil
-}
-
-// Relinquish ends the partition's access (DEN0140, FFA_MEM_RELINQUISH): INVALID_PARAMETERS for an unknown handle, DENIED where
-// it has not retrieved the memory.
-func (v Services) Relinquish(h ffa.Handle) error {
-	t, b, err := v.borrower(h)
-	if err != nil {
-		return err
-	}
-	owner := memory.OwnerNA
-	if t.kind == ffa.Share {
-		owner = memory.OwnerSA
-	}
-	_, after, ok := memory.Next(memory.Relinquish, owner, b.state)
-	if !ok {
-		return ffa.Denied
-	}
-	b.state = after
 	return nil
 }

@@ -5,18 +5,34 @@ import (
 	"gatehouse/secureworld/memory"
 )
 
-// Partition is the behaviour of a logical secure partition. Calls come one at a time.
+// Partition is the behaviour of a logical secure partition. Calls come one at a time. What it does beyond these is in interfaces
+// that it may implement as well: [Runner] and [VMObserver].
 type Partition interface {
 	// Start brings the partition to its state after reset. s is how it calls the SPMC from there on.
 	Start(s Services)
 	// Direct answers FFA_MSG_SEND_DIRECT_REQ: the payload is x3 to x7, of 32 bits each for an SMC32 call. An error becomes
-	// FFA_ERROR with its code.
+	// FFA_ERROR with its code; see Yielded and Preempted for those that do not.
 	Direct(source ffa.EndpointID, payload [5]uint64) ([5]uint64, error)
 	// Direct2 answers FFA_MSG_SEND_DIRECT_REQ2.
 	Direct2(source ffa.EndpointID, uuid ffa.UUID, payload [14]uint64) ([14]uint64, error)
 	// Offer is asked before memory is sent to the partition. It refuses with an error, or says which non-secure masters keep
 	// access to lent memory.
 	Offer(o *Offer) (memory.Access, error)
+}
+
+// Runner is a Partition that leaves requests unfinished, or that works without being asked.
+type Runner interface {
+	// Run gives execution context vcpu cycles. Where it left a request unfinished it goes on, and the result answers that
+	// request: the first five values where it was an FFA_MSG_SEND_DIRECT_REQ. Else it has notifications or a message to
+	// look at, and the values are ignored. Errors are those of Direct.
+	Run(vcpu uint16) ([14]uint64, error)
+}
+
+// VMObserver is a Partition that subscribes to the VM availability messages of its properties (DEN0077A, 18.3). A hypervisor
+// sends them. The result is the status that it is answered with, 0 for success.
+type VMObserver interface {
+	VMCreated(vm ffa.EndpointID, handle ffa.Handle) ffa.Error
+	VMDestroyed(vm ffa.EndpointID, handle ffa.Handle) ffa.Error
 }
 
 // Offer is a memory transaction as one of its receivers is told of it. It must not be kept.
@@ -28,10 +44,35 @@ type Offer struct {
 	Ranges      []memory.Range // as sent
 }
 
+// Messaging are the properties that each service of a partition has for itself; the others are the partition's.
+const Messaging = ffa.PropReceivesDirectReq | ffa.PropSendsDirectReq | ffa.PropIndirectMessages | ffa.PropReceivesDirectReq2 |
+	ffa.PropSendsDirectReq2
+
+// Service is a protocol that a partition speaks.
+type Service struct {
+	UUID       ffa.UUID
+	Properties ffa.PartitionProperties // those of Messaging
+}
+
+// Info is what discovery says of a partition.
+type Info struct {
+	ID ffa.EndpointID
+	// Services are the protocols that it speaks, one record each; at least one.
+	Services []Service
+	// Contexts is the number of execution contexts, at least 1. Requests of processor n go to context n where there are so
+	// many, else to context 0.
+	Contexts   uint16
+	Properties ffa.PartitionProperties // those of the partition as a whole
+	Version    ffa.Version             // that it was written for; 0 for the SPMC's own
+}
+
 type partition struct {
 	Info
 	Partition
+	contexts      []context
+	mailbox       mailbox
 	notifications notifications
+	line          []byte // of Services.Log, so far
 }
 
 func (s *SPMC) find(id ffa.EndpointID) *partition {
@@ -41,6 +82,17 @@ func (s *SPMC) find(id ffa.EndpointID) *partition {
 		}
 	}
 	return nil
+}
+
+// service reports whether the partition speaks protocol u, or any for the nil UUID, and whether it does so with a property.
+func (p *partition) service(u ffa.UUID, property ffa.PartitionProperties) (speaks, has bool) {
+	for i := range p.Services {
+		if x := &p.Services[i]; u.IsNil() || x.UUID == u {
+			speaks = true
+			has = has || x.Properties&property != 0
+		}
+	}
+	return speaks, has
 }
 
 // matching calls f for the records that a query for u asks about. The nil UUID asks about all.
@@ -62,28 +114,28 @@ func (s *SPMC) partitionInfo(r *ffa.Registers) (ffa.Registers, error) {
 	if err != nil {
 		return ffa.Registers{}, err
 	}
-	if c.CountOnly && s.vm.version < ffa.Version1_1 {
+	if c.CountOnly && s.version < ffa.Version1_1 {
 		return ffa.Registers{}, ffa.InvalidParameters
 	}
 	n := s.matching(c.UUID, nil)
-	size := ffa.PartitionInfoSize(s.vm.version)
+	size := ffa.PartitionInfoSize(s.version)
+	own := s.own()
 	switch {
 	case n == 0:
 		return ffa.Registers{}, ffa.InvalidParameters
 	case c.CountOnly:
 		return ffa.PartitionInfoReply(uint32(n), 0), nil
-	case s.vm.rxtx == nil || s.vm.rxFull:
+	case own.rxtx == nil || own.rxUser != rxSPMC:
 		return ffa.Registers{}, ffa.Busy
-	case uint64(n)*uint64(size) > s.vm.rx.Size:
+	case uint64(n)*uint64(size) > own.rx.Size:
 		return ffa.Registers{}, ffa.NoMemory
 	}
 	s.fragment = s.fragment[:0]
-	s.matching(c.UUID, func(p *ffa.PartitionInfo) { s.fragment = p.AppendTo(s.fragment, s.vm.version) })
-	if err := s.space.WriteNormal(s.vm.rx.Base, s.fragment); err != nil {
-		return ffa.Registers{}, ffa.Aborted
+	s.matching(c.UUID, func(p *ffa.PartitionInfo) { s.fragment = p.AppendTo(s.fragment, s.version) })
+	if err := s.fillRX(own, s.fragment); err != nil {
+		return ffa.Registers{}, err
 	}
-	s.vm.rxFull = true
-	if s.vm.version < ffa.Version1_1 {
+	if s.version < ffa.Version1_1 {
 		size = 0
 	}
 	return ffa.PartitionInfoReply(uint32(n), size), nil
@@ -105,75 +157,10 @@ func (s *SPMC) partitionInfoRegs(r *ffa.Registers) {
 		records = nil
 		s.matching(c.UUID, func(p *ffa.PartitionInfo) { records = append(records, *p) })
 	}
-	reply, err := ffa.PartitionInfoRegsReply(records, c.Start, 0, s.vm.version)
+	reply, err := ffa.PartitionInfoRegsReply(records, c.Start, 0, s.version)
 	if err != nil {
 		fail(r, err)
 		return
 	}
 	*r = reply
-}
-
-// receiver gives the partition that a direct request goes to. The property says that it takes such requests.
-func (s *SPMC) receiver(source, destination ffa.EndpointID, property ffa.PartitionProperties) (*partition, error) {
-	p := s.find(destination)
-	switch {
-	case source != ffa.NonSecurePhysical || p == nil:
-		return nil, ffa.InvalidParameters
-	case p.Properties&property == 0:
-		return nil, ffa.Denied
-	}
-	return p, nil
-}
-
-// direct is FFA_MSG_SEND_DIRECT_REQ (DEN0077A, 15.2). A logical partition answers at once. Framework messages are between
-// framework components; the normal world sends none to a partition.
-func (s *SPMC) direct(r *ffa.Registers) (ffa.Registers, error) {
-	m, err := ffa.ParseDirectMessage(r)
-	if err != nil {
-		return ffa.Registers{}, err
-	}
-	if m.Framework {
-		return ffa.Registers{}, ffa.InvalidParameters
-	}
-	p, err := s.receiver(m.Source, m.Destination, ffa.PropReceivesDirectReq)
-	if err != nil {
-		return ffa.Registers{}, err
-	}
-	payload, err := p.Direct(m.Source, m.Payload)
-	return m.Reply(payload), err
-}
-
-// direct2 is FFA_MSG_SEND_DIRECT_REQ2 (DEN0077A, 15.4). The UUID is one of the receiver's, or nil.
-func (s *SPMC) direct2(r *ffa.Registers) {
-	m, err := ffa.ParseDirectMessage2(r)
-	if err != nil {
-		fail(r, err)
-		return
-	}
-	p, err := s.receiver(m.Source, m.Destination, ffa.PropReceivesDirectReq2)
-	if err == nil && !m.UUID.IsNil() && s.matching(m.UUID, nil) == 0 {
-		err = ffa.InvalidParameters
-	}
-	if err != nil {
-		fail(r, err)
-		return
-	}
-	payload, err := p.Direct2(m.Source, m.UUID, m.Payload)
-	if err != nil {
-		fail(r, err)
-		return
-	}
-	*r = m.Reply(payload)
-}
-
-// run is FFA_RUN (DEN0077A, 14.3). Logical partitions run to completion, so no execution context ever waits for cycles.
-func (s *SPMC) run(r *ffa.Registers) error {
-	c, err := ffa.ParseRun(r)
-	if err != nil {
-		return err
-	}
-	if p := s.find(c.Target); p == nil || c.VCPU >= p.Contexts {
-		return ffa.InvalidParameters
-	}
-	return ffa.Denied
 }

@@ -22,6 +22,11 @@ type Config struct {
 	MaxTransactions int
 	// MaxDescriptor bounds the memory transaction descriptor of one transaction, in bytes.
 	MaxDescriptor uint32
+	// MaxVMs bounds the VMs that a hypervisor tells of.
+	MaxVMs int
+	// SlicePages is how many pages of 4 KiB are zeroed before a sender that allows time slicing is asked to go on; 0 stands
+	// for no limit.
+	SlicePages uint64
 	// SRI is the non-secure SGI, 8 to 15, that is the schedule receiver interrupt: the lower ones are the normal world's own.
 	SRI uint32
 }
@@ -33,52 +38,47 @@ type Host interface {
 	RaiseSGI(cpu int, intid uint32)
 }
 
-// Info is what discovery says of a partition.
-type Info struct {
-	ID ffa.EndpointID
-	// UUIDs are the protocols that it speaks, one record each; at least one.
-	UUIDs      []ffa.UUID
-	Contexts   uint16
-	Properties ffa.PartitionProperties
-}
-
-// vm is the normal world's endpoint (DEN0077A, chapter 6: the NS physical instance).
-type vm struct {
-	version ffa.Version // 0 until FFA_VERSION has been called with success
-	locked  bool        // another call has been made since
-	rxtx    *memory.Object
-	tx, rx  memory.Range
-	rxFull  bool // the normal world owns RX until it releases it
-
-	notifications notifications
+// caller says who makes the call at hand. The zero value stands for no call.
+type caller struct {
+	calling bool
+	cpu     int
+	// hypervisor is set for a caller at EL2, which may speak for VMs. An operating system at EL1 is alone.
+	hypervisor bool
 }
 
 // SPMC answers the FF-A calls of the normal world. It is a value without state elsewhere, apart from the partitions' own.
 type SPMC struct {
-	cfg        Config
-	host       Host
-	space      *memory.Space
-	log        trace.Log
-	vm         vm
+	cfg    Config
+	host   Host
+	space  *memory.Space
+	log    trace.Log
+	caller caller
+
+	// version is what the normal world's calls follow: 0 until FFA_VERSION has been called with success.
+	version ffa.Version
+	locked  bool // another call has been made since
+	vms     []vm // the first is the caller at the non-secure physical instance
+
 	partitions []partition
 	records    []ffa.PartitionInfo // one for each UUID, in configuration order
 	slots      []transaction
 	sequence   uint64 // of the handle allocated last
 	pending    int    // transactions whose descriptor has not arrived completely
 	delayed    bool   // the schedule receiver interrupt is to be raised when the call at hand ends
-
-	calling bool // a call is at hand, of processor cpu
-	cpu     int
+	vcpu       uint16 // the execution context that runs, in the partition that was entered last
 
 	asm        ffa.Assembler // scratch of calls that come in one fragment
 	descriptor ffa.MemoryTransaction
 	ranges     []memory.Range
 	fragment   []byte
+	response   []byte
 }
 
 // New makes an SPMC without partitions.
 func New(cfg Config, host Host, space *memory.Space, log trace.Log) *SPMC {
-	return &SPMC{cfg: cfg, host: host, space: space, log: log, slots: make([]transaction, cfg.MaxTransactions)}
+	s := &SPMC{cfg: cfg, host: host, space: space, log: log, slots: make([]transaction, cfg.MaxTransactions), vms: make([]vm, 1+cfg.MaxVMs)}
+	s.vms[0].known = true
+	return s
 }
 
 // Add makes a partition known. Identifiers must be those of secure endpoints, unique, and not the SPMC's.
@@ -88,18 +88,27 @@ func (s *SPMC) Add(info Info, p Partition) error {
 		return fmt.Errorf("partition %v: not an identifier for a secure partition", info.ID)
 	case s.find(info.ID) != nil:
 		return fmt.Errorf("partition %v: two partitions with this identifier", info.ID)
-	case len(info.UUIDs) == 0:
+	case len(info.Services) == 0:
 		return fmt.Errorf("partition %v: no UUID", info.ID)
+	case info.Contexts == 0:
+		return fmt.Errorf("partition %v: no execution context", info.ID)
 	}
-	for _, u := range info.UUIDs {
-		if u.IsNil() {
+	if info.Version == 0 {
+		info.Version = version
+	}
+	if _, err := ffa.Negotiate(version, info.Version); err != nil || info.Version > version {
+		return fmt.Errorf("partition %v: FF-A version %v", info.ID, info.Version)
+	}
+	for _, u := range info.Services {
+		if u.UUID.IsNil() {
 			return fmt.Errorf("partition %v: the nil UUID", info.ID)
 		}
 		s.records = append(s.records, ffa.PartitionInfo{
-			ID: info.ID, ExecutionContexts: info.Contexts, Properties: info.Properties, UUID: u, Version: version,
+			ID: info.ID, ExecutionContexts: info.Contexts, Properties: info.Properties&^Messaging | u.Properties&Messaging,
+			UUID: u.UUID, Version: info.Version,
 		})
 	}
-	s.partitions = append(s.partitions, partition{Info: info, Partition: p})
+	s.partitions = append(s.partitions, partition{Info: info, Partition: p, contexts: make([]context, info.Contexts)})
 	if info.Properties&ffa.PropNotifications != 0 {
 		s.partitions[len(s.partitions)-1].notifications.enable(int(info.Contexts))
 	}
@@ -107,22 +116,18 @@ func (s *SPMC) Add(info Info, p Partition) error {
 	return nil
 }
 
-// Call answers one FF-A call of processor cpu. Registers that the reply does not define keep their values.
-func (s *SPMC) Call(cpu int, r *ffa.Registers) {
-	s.calling, s.cpu = true, cpu
-	s.answer(cpu, r)
+// Call answers one FF-A call. Registers that the reply does not define keep their values.
+func (s *SPMC) Call(c firmware.Call, r *ffa.Registers) {
+	s.caller = caller{calling: true, cpu: c.CPU, hypervisor: c.EL == 2}
+	if s.log.On(event.FFA) {
+		Traced(s.log, c.CPU, r, s.call)
+	} else {
+		s.call(r)
+	}
 	if s.delayed {
 		s.schedule(false)
 	}
-	s.calling, s.cpu = false, 0
-}
-
-func (s *SPMC) answer(cpu int, r *ffa.Registers) {
-	if !s.log.On(event.FFA) {
-		s.call(r)
-		return
-	}
-	Traced(s.log, cpu, r, s.call)
+	s.caller, s.vcpu = caller{}, 0
 }
 
 // Traced lets call answer a call of processor cpu, and tells of it.
@@ -156,28 +161,32 @@ func (s *SPMC) call(r *ffa.Registers) {
 		s.exchangeVersion(r)
 		return
 	}
-	if s.vm.version == 0 {
+	if s.version == 0 {
 		fail(r, ffa.NotSupported)
 		return
 	}
-	s.vm.locked = true
+	s.locked = true
 	if !s.implements(f) {
 		fail(r, ffa.NotSupported)
 		return
 	}
+	success := ffa.SuccessReply()
 	switch f {
 	case ffa.IDGet32:
 		put(r, ffa.IDGetReply(ffa.NonSecurePhysical))
 	case ffa.SPMIDGet32:
 		put(r, ffa.IDGetReply(s.cfg.ID))
 	case ffa.Features32:
-		s.features(r)
+		reply, err := s.features(r)
+		result(r, reply, err)
 	case ffa.RXTXMap32, ffa.RXTXMap64:
-		result(r, ffa.SuccessReply(), s.mapBuffers(r))
+		result(r, success, s.mapBuffers(r))
 	case ffa.RXTXUnmap32:
-		result(r, ffa.SuccessReply(), s.unmapBuffers(r))
+		result(r, success, s.unmapBuffers(r))
 	case ffa.RXRelease32:
-		result(r, ffa.SuccessReply(), s.releaseRX(r))
+		result(r, success, s.releaseRX(r))
+	case ffa.RXAcquire32:
+		result(r, success, s.acquireRX(r))
 	case ffa.PartitionInfoGet32:
 		reply, err := s.partitionInfo(r)
 		result(r, reply, err)
@@ -188,18 +197,45 @@ func (s *SPMC) call(r *ffa.Registers) {
 		result(r, reply, err)
 	case ffa.MsgSendDirectReq2_64:
 		s.direct2(r)
+	case ffa.MsgSend2_32:
+		result(r, success, s.sendMessage(r))
 	case ffa.Run32:
-		fail(r, s.run(r))
+		s.run(r)
+	case ffa.NotificationBitmapCreate32:
+		result(r, success, s.createBitmap(r))
+	case ffa.NotificationBitmapDestroy32:
+		result(r, success, s.destroyBitmap(r))
+	case ffa.NotificationBind32, ffa.NotificationUnbind32:
+		result(r, success, s.bindNotifications(r))
+	case ffa.NotificationSet32:
+		result(r, success, s.setNotifications(r))
+	case ffa.NotificationGet32:
+		reply, err := s.getNotifications(r)
+		result(r, reply, err)
+	case ffa.NotificationInfoGet32, ffa.NotificationInfoGet64:
+		reply, err := s.notificationInfo(f.SMC64())
+		result(r, reply, err)
 	case ffa.MemShare32, ffa.MemShare64, ffa.MemLend32, ffa.MemLend64, ffa.MemDonate32, ffa.MemDonate64:
 		reply, err := s.send(r)
 		result(r, reply, err)
 	case ffa.MemFragTX32:
 		reply, err := s.sendFragment(r)
 		result(r, reply, err)
+	case ffa.MemOpResume32:
+		reply, err := s.resume(r)
+		result(r, reply, err)
+	case ffa.MemRetrieveReq32, ffa.MemRetrieveReq64:
+		reply, err := s.retrieveRequest(r)
+		result(r, reply, err)
+	case ffa.MemFragRX32:
+		reply, err := s.nextFragment(r)
+		result(r, reply, err)
+	case ffa.MemRelinquish32:
+		result(r, success, s.relinquishRequest())
 	case ffa.MemReclaim32:
-		result(r, ffa.SuccessReply(), s.reclaim(r))
+		result(r, success, s.reclaim(r))
 	default:
-		fail(r, ffa.NotSupported)
+		panic("BUG: spmc: a function that is implemented has no code: " + f.String())
 	}
 }
 
@@ -211,54 +247,86 @@ func (s *SPMC) exchangeVersion(r *ffa.Registers) {
 	switch {
 	case err != nil || nerr != nil:
 		r[0] = ffa.VersionNotSupported()[0]
-	case s.vm.locked:
-		r[0] = ffa.VersionReply(s.vm.version)[0]
+	case s.locked:
+		r[0] = ffa.VersionReply(s.version)[0]
 	default:
-		s.vm.version = agreed
+		s.version = agreed
 		r[0] = ffa.VersionReply(version)[0]
 	}
 }
 
-// implements reports whether a caller of the version that was agreed on may call f. Functions that only secure endpoints may
-// call are not among them.
+// implements reports whether the caller at hand may call f at the version that was agreed on. Not among them are functions
+// that only secure endpoints call (FFA_MSG_WAIT, FFA_YIELD, FFA_MEM_PERM_GET, FFA_SECONDARY_EP_REGISTER and so on), that only
+// answer other calls, and FFA_CONSOLE_LOG, which crosses no world: a VM's hypervisor serves it.
 func (s *SPMC) implements(f ffa.Function) bool {
 	switch f {
 	case ffa.Version32, ffa.Features32, ffa.RXRelease32, ffa.RXTXMap32, ffa.RXTXMap64, ffa.RXTXUnmap32,
 		ffa.PartitionInfoGet32, ffa.PartitionInfoGetRegs64, ffa.IDGet32, ffa.SPMIDGet32, ffa.Run32,
-		ffa.MsgSendDirectReq32, ffa.MsgSendDirectReq64, ffa.MsgSendDirectReq2_64,
+		ffa.MsgSendDirectReq32, ffa.MsgSendDirectReq64, ffa.MsgSendDirectReq2_64, ffa.MsgSend2_32,
+		ffa.NotificationBitmapCreate32, ffa.NotificationBitmapDestroy32, ffa.NotificationBind32, ffa.NotificationUnbind32,
+		ffa.NotificationSet32, ffa.NotificationGet32, ffa.NotificationInfoGet32, ffa.NotificationInfoGet64,
 		ffa.MemDonate32, ffa.MemDonate64, ffa.MemLend32, ffa.MemLend64, ffa.MemShare32, ffa.MemShare64,
-		ffa.MemReclaim32, ffa.MemFragTX32:
-		return f.Since() <= s.vm.version
+		ffa.MemRetrieveReq32, ffa.MemRetrieveReq64, ffa.MemRelinquish32,
+		ffa.MemReclaim32, ffa.MemFragTX32, ffa.MemFragRX32, ffa.MemOpResume32:
+		return f.Since() <= s.version
+	case ffa.RXAcquire32:
+		return s.caller.hypervisor && f.Since() <= s.version
 	}
 	return false
 }
 
 // features is FFA_FEATURES (DEN0077A, 13.3). Beside what a caller may call it reports what it may be answered with.
-func (s *SPMC) features(r *ffa.Registers) {
+func (s *SPMC) features(r *ffa.Registers) (ffa.Registers, error) {
 	q, err := ffa.ParseFeatures(r)
+	if err != nil {
+		return ffa.Registers{}, err
+	}
 	f, isFunction := q.Function()
-	if err != nil || !isFunction {
-		fail(r, ffa.NotSupported)
-		return
+	switch {
+	case !isFunction:
+		// The other two interrupts are signalled to partitions.
+		if ffa.FeatureID(q.ID) != ffa.FeatureSRI || q.Properties != 0 || s.version < ffa.Version1_1 {
+			return ffa.Registers{}, ffa.NotSupported
+		}
+		return ffa.FeaturesReply(s.cfg.SRI, 0), nil
+	case f == ffa.MemRetrieveReq32 || f == ffa.MemRetrieveReq64:
+		return s.retrieveFeatures(q.Properties)
+	case q.Properties != 0:
+		return ffa.Registers{}, ffa.NotSupported
 	}
 	switch f {
-	case ffa.Error32, ffa.Success32, ffa.Success64, ffa.Interrupt32, ffa.MemFragRX32,
+	case ffa.Error32, ffa.Success32, ffa.Success64, ffa.Interrupt32, ffa.MemRetrieveResp32, ffa.MemOpPause32,
 		ffa.MsgSendDirectResp32, ffa.MsgSendDirectResp64, ffa.MsgSendDirectResp2_64:
-		if f.Since() > s.vm.version {
-			fail(r, ffa.NotSupported)
-			return
+		if f.Since() > s.version {
+			return ffa.Registers{}, ffa.NotSupported
 		}
 	default:
 		if !s.implements(f) {
-			fail(r, ffa.NotSupported)
-			return
+			return ffa.Registers{}, ffa.NotSupported
 		}
 	}
 	w2 := uint32(0)
 	if f == ffa.RXTXMap32 || f == ffa.RXTXMap64 {
 		w2 = ffa.RXTXMapProperties(ffa.BufferGranule4K, 0)
 	}
-	put(r, ffa.FeaturesReply(w2, 0))
+	return ffa.FeaturesReply(w2, 0), nil
+}
+
+// retrieveFeatures answers about FFA_MEM_RETRIEVE_REQ. From version 1.1 on a caller must understand the NS bit; that a
+// hypervisor may ask for descriptors is a property of version 1.2.
+func (s *SPMC) retrieveFeatures(in uint32) (ffa.Registers, error) {
+	ns := in & ffa.RetrieveInputNSBit
+	if in&^ffa.RetrieveInputNSBit != 0 || s.version >= ffa.Version1_1 && ns == 0 {
+		return ffa.Registers{}, ffa.NotSupported
+	}
+	var out uint32
+	if ns != 0 {
+		out |= ffa.RetrievePropertyNSBit
+	}
+	if s.version >= ffa.Version1_2 {
+		out |= ffa.RetrievePropertyHypervisor
+	}
+	return ffa.FeaturesReply(out, 0), nil
 }
 
 // code is the FF-A code for an error of this package, of package ffa or of package memory.
