@@ -75,6 +75,7 @@ func TestAgainstQEMU(t *testing.T) {
 	}
 	all := []uint16{KeySignature, KeyID, KeyCPUs, KeyMaxCPUs, KeyKernelSize, KeyKernelData, KeyCmdlineSize, KeyCmdlineData,
 		KeyFileDir, keys["opt/org.test/z"], keys["opt/org.test/a"], 0x07, KeyWrite | KeyCPUs, KeyArch | KeyCPUs, 0xFFFF}
+	choose(KeySignature)
 	r := rand.New(rand.NewPCG(2, 4))
 	const lo, window = ramBase, 0x1000
 	for addr := uint64(lo); addr < lo+window; addr += 8 {
