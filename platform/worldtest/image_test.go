@@ -152,6 +152,9 @@ func assemble(cases []testCase) []byte {
 	p("	.macro executed\n	call #0xff02\n	.endm")
 	p("	.macro function\n	stp x29, x30, [sp, #-16]!\n	.endm")
 	p("	.macro return\n	ldp x29, x30, [sp], #16\n	ret\n	.ltorg\n	.balign 4\n	.endm")
+	if slices.ContainsFunc(cases, func(c testCase) bool { return c.body == trapBody }) {
+		p("	.section .bodies, \"ax\"\n%s", trapTable())
+	}
 	for i, c := range cases {
 		call := 1
 		switch {
