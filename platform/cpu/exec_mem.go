@@ -450,8 +450,8 @@ func (c *CPU) compareAndSwapPair(in *a64.Inst, va uint64, size int) bool {
 
 // zeroBlock executes DC ZVA.
 func (c *CPU) zeroBlock(rt uint8) bool {
-	if c.el == 0 && c.sctlr()>>14&1 == 0 { // DZE
-		c.finish(accessTrap1, sysDCZVA, rt, false)
+	if a := c.trapZVA(); a != accessOK {
+		c.finish(a, sysDCZVA, rt, false)
 		return false
 	}
 	va := c.X[rt]

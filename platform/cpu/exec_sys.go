@@ -22,7 +22,7 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 		return c.smc(in)
 	case a64.BRK:
 		t := c.syncTarget()
-		if c.el < 2 && c.el2() && c.sys.mdcr2>>8&1 != 0 { // TDE
+		if c.el < 2 && c.el2() && c.sys.mdcr2&mdcrTDE != 0 {
 			t = 2
 		}
 		c.syncException(t, ecBreakpoint, in.Imm, c.PC)
@@ -254,21 +254,23 @@ func (c *CPU) systemInstruction(key uint16, v uint64) access {
 		return accessUndef
 	}
 	switch key {
-	case sysICIVAU, sysDCCVAC, sysDCCVAU, sysDCCVAP, sysDCCVADP, sysDCCIVAC:
+	case sysICIVAU, sysDCCVAU, sysDCCVAC, sysDCCVAP, sysDCCVADP, sysDCCIVAC:
 		if (key == sysDCCVAP || key == sysDCCVADP) && c.code.features&a64.DPB == 0 {
 			return accessUndef
 		}
 		if c.el == 0 && c.sctlr()>>26&1 == 0 { // UCI
 			return accessTrap1
 		}
-		return accessOK // memory is coherent for all masters and for instruction fetch
-	case sysICIALLUIS, sysICIALLU, sysDCIVAC:
-		return accessOK
-	case sysDCISW, sysDCCSW, sysDCCISW:
-		if c.el == 1 && c.el2() && c.sys.hcr>>22&1 != 0 { // TSW
-			return accessTrap2
+		if key == sysICIVAU || key == sysDCCVAU {
+			return c.trapHCR(hcrTPU)
 		}
-		return accessOK
+		return c.trapHCR(hcrTPC) // nothing to do: memory is coherent for all masters and for instruction fetch
+	case sysICIALLUIS, sysICIALLU:
+		return c.trapHCR(hcrTPU)
+	case sysDCIVAC:
+		return c.trapHCR(hcrTPC)
+	case sysDCISW, sysDCCSW, sysDCCISW:
+		return c.trapHCR(hcrTSW)
 	case sysATS1E1R:
 		return c.at(v, 1, false, mmu.Read, false, false)
 	case sysATS1E1W:
@@ -336,9 +338,6 @@ func (c *CPU) at(va uint64, el uint8, user bool, acc mmu.Access, pan, both bool)
 // tlbi executes TLB maintenance. Invalidating more than was asked for is always allowed (D8.14.5); what names a page
 // invalidates that page in every context, everything else invalidates all.
 func (c *CPU) tlbi(key uint16, v uint64) access {
-	if c.el == 1 && c.el2() && c.sys.hcr>>25&1 != 0 { // TTLB
-		return accessTrap2
-	}
 	crm, op2, op1 := key>>3&15, key&7, key>>11&7
 	shareable := crm == 3 || crm == 0
 	switch {
@@ -353,10 +352,13 @@ func (c *CPU) tlbi(key uint16, v uint64) access {
 			return accessUndef
 		}
 	}
+	if a := c.trapHCR(hcrTTLB); a != accessOK {
+		return a
+	}
 	byPage := op1 == 0 && (op2 == 1 || op2 == 3 || op2 == 5 || op2 == 7) || op1 != 0 && (crm == 3 || crm == 7) && (op2 == 1 || op2 == 5)
 	va := uint64(int64(v<<20) >> 8) // VA[55:12]
 	for _, o := range c.code.cpus {
-		if o != c && !shareable && c.sys.hcr>>9&1 == 0 { // FB
+		if o != c && !shareable && c.sys.hcr&hcrFB == 0 {
 			continue
 		}
 		if byPage {

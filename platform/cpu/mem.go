@@ -10,8 +10,9 @@ import (
 // strictAlignment reports whether unaligned accesses fault in the current state: SCTLR_ELx.A.
 func (c *CPU) strictAlignment() bool { return c.sctlr()&2 != 0 }
 
+// sctlr gives the SCTLR_ELx that controls the current exception level. HCR_EL2.TGE alone does not make it EL2's.
 func (c *CPU) sctlr() uint64 {
-	if c.el == 0 && c.tge() {
+	if c.el == 0 && c.tge() && c.sysE2HTGE() {
 		return c.sys.sctlr[2]
 	}
 	return c.sys.sctlr[max(c.el, 1)]

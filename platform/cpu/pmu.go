@@ -45,6 +45,10 @@ func (c *CPU) pmuAccess(key uint16, write bool) access {
 			ok = ok || en>>2&1 != 0 && !write // CR
 		case sysPMSWINCEL0:
 			ok = ok || en>>1&1 != 0 // SW
+		case sysPMSELREL0:
+			ok = ok || en>>3&1 != 0 // ER
+		case sysPMXEVCNTREL0:
+			ok = ok || en>>3&1 != 0 && !write
 		case sysPMUSERENREL0:
 			ok = !write
 			if write {
@@ -55,10 +59,14 @@ func (c *CPU) pmuAccess(key uint16, write bool) access {
 			return accessTrap1
 		}
 	}
-	if c.el < 2 && c.el2() && c.sys.mdcr2>>6&1 != 0 { // TPM
+	trap := uint64(mdcrTPM)
+	if key == sysPMCREL0 {
+		trap |= mdcrTPMCR
+	}
+	if c.el < 2 && c.el2() && c.sys.mdcr2&trap != 0 {
 		return accessTrap2
 	}
-	if c.el < 3 && c.cfg.EL3 && c.sys.mdcr3>>6&1 != 0 {
+	if c.el < 3 && c.cfg.EL3 && c.sys.mdcr3&mdcrTPM != 0 {
 		return accessTrap3
 	}
 	return accessOK

@@ -47,6 +47,17 @@ const (
 	sysVBAREL1          = 0xc600 // S3_0_C12_C0_0
 	sysRVBAREL1         = 0xc601 // S3_0_C12_C0_1
 	sysRMREL1           = 0xc602 // S3_0_C12_C0_2
+	sysICCIAR0EL1       = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 0
+	sysICCEOIR0EL1      = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 1
+	sysICCHPPIR0EL1     = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 2
+	sysICCDIREL1        = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 1
+	sysICCRPREL1        = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 3
+	sysICCSGI1REL1      = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 5
+	sysICCASGI1REL1     = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 6
+	sysICCSGI0REL1      = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 7
+	sysICCIAR1EL1       = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 0
+	sysICCEOIR1EL1      = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 1
+	sysICCHPPIR1EL1     = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 2
 	sysISREL1           = 0xc608 // S3_0_C12_C1_0
 	sysCONTEXTIDREL1    = 0xc681 // S3_0_C13_C0_1
 	sysTPIDREL1         = 0xc684 // S3_0_C13_C0_4
@@ -273,6 +284,17 @@ var sysNames = map[uint16]string{
 	sysVBAREL1:          "VBAR_EL1",
 	sysRVBAREL1:         "RVBAR_EL1",
 	sysRMREL1:           "RMR_EL1",
+	sysICCIAR0EL1:       "ICC_IAR0_EL1",
+	sysICCEOIR0EL1:      "ICC_EOIR0_EL1",
+	sysICCHPPIR0EL1:     "ICC_HPPIR0_EL1",
+	sysICCDIREL1:        "ICC_DIR_EL1",
+	sysICCRPREL1:        "ICC_RPR_EL1",
+	sysICCSGI1REL1:      "ICC_SGI1R_EL1",
+	sysICCASGI1REL1:     "ICC_ASGI1R_EL1",
+	sysICCSGI0REL1:      "ICC_SGI0R_EL1",
+	sysICCIAR1EL1:       "ICC_IAR1_EL1",
+	sysICCEOIR1EL1:      "ICC_EOIR1_EL1",
+	sysICCHPPIR1EL1:     "ICC_HPPIR1_EL1",
 	sysISREL1:           "ISR_EL1",
 	sysCONTEXTIDREL1:    "CONTEXTIDR_EL1",
 	sysTPIDREL1:         "TPIDR_EL1",

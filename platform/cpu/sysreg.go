@@ -21,22 +21,33 @@ const (
 
 // HCR_EL2 (D19.2.50).
 const (
-	hcrVM  = 1 << 0
-	hcrFMO = 1 << 3
-	hcrIMO = 1 << 4
-	hcrAMO = 1 << 5
-	hcrVF  = 1 << 6
-	hcrVI  = 1 << 7
-	hcrVSE = 1 << 8
-	hcrDC  = 1 << 12
-	hcrTWI = 1 << 13
-	hcrTWE = 1 << 14
-	hcrTSC = 1 << 19
-	hcrTVM = 1 << 26
-	hcrTGE = 1 << 27
-	hcrHCD = 1 << 29
-	hcrRW  = 1 << 31
-	hcrE2H = 1 << 34
+	hcrVM   = 1 << 0
+	hcrFMO  = 1 << 3
+	hcrIMO  = 1 << 4
+	hcrAMO  = 1 << 5
+	hcrVF   = 1 << 6
+	hcrVI   = 1 << 7
+	hcrVSE  = 1 << 8
+	hcrFB   = 1 << 9
+	hcrDC   = 1 << 12
+	hcrTWI  = 1 << 13
+	hcrTWE  = 1 << 14
+	hcrTID1 = 1 << 16
+	hcrTID2 = 1 << 17
+	hcrTID3 = 1 << 18
+	hcrTSC  = 1 << 19
+	hcrTACR = 1 << 21
+	hcrTSW  = 1 << 22
+	hcrTPC  = 1 << 23
+	hcrTPU  = 1 << 24
+	hcrTTLB = 1 << 25
+	hcrTVM  = 1 << 26
+	hcrTGE  = 1 << 27
+	hcrTDZ  = 1 << 28
+	hcrHCD  = 1 << 29
+	hcrTRVM = 1 << 30
+	hcrRW   = 1 << 31
+	hcrE2H  = 1 << 34
 )
 
 const (
@@ -144,6 +155,7 @@ const (
 	accessTrap1        // trapped to EL1 (or EL2 with TGE)
 	accessTrap2        // trapped to EL2
 	accessTrap3        // trapped to EL3
+	accessFP           // trapped as an instruction that uses the V registers
 	accessTaken        // the exception has been taken
 )
 
@@ -173,6 +185,8 @@ func (c *CPU) finish(a access, key uint16, rt uint8, read bool) {
 		c.syncException(2, ecSys, sysISS(key, rt, read), c.PC)
 	case accessTrap3:
 		c.syncException(3, ecSys, sysISS(key, rt, read), c.PC)
+	case accessFP:
+		c.trapFP()
 	}
 }
 

@@ -54,7 +54,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	el := int(c.el)
 	// Encodings with op0 = 3, op1 = 0, CRn = 0 and CRm = 1 to 7 are the identification registers; those not assigned read as zero.
 	if crm := key >> 3 & 15; key>>7 == 3<<7 && crm >= 1 && crm <= 7 {
-		return c.idRegister(key), accessOK
+		return c.idRegister(key), c.trapHCR(hcrTID3)
 	}
 	switch key {
 	case sysMIDREL1:
@@ -68,11 +68,11 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 		}
 		return c.mpidr(), accessOK
 	case sysREVIDREL1, sysAIDREL1:
-		return 0, accessOK
+		return 0, c.trapHCR(hcrTID1)
 	case sysSCTLREL1:
 		return s.sctlr[1], c.trapVM(true)
 	case sysACTLREL1:
-		return s.actlr[1], accessOK
+		return s.actlr[1], c.trapHCR(hcrTACR)
 	case sysCPACREL1:
 		return s.cpacr, c.trapCPAC(1)
 	case sysTTBR0EL1:
@@ -139,20 +139,20 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	case sysTPIDREL1:
 		return s.tpidr[1], accessOK
 	case sysCCSIDREL1:
-		return c.ccsidr(), accessOK
+		return c.ccsidr(), c.trapHCR(hcrTID2)
 	case sysCLIDREL1:
-		return c.cfg.Model.CLIDR, accessOK
+		return c.cfg.Model.CLIDR, c.trapHCR(hcrTID2)
 	case sysCSSELREL1:
-		return s.csselr, accessOK
+		return s.csselr, c.trapHCR(hcrTID2)
 	case sysCTREL0:
 		if el == 0 && c.sctlr()>>15&1 == 0 {
 			return 0, accessTrap1
 		}
-		return c.cfg.Model.CTR, accessOK
+		return c.cfg.Model.CTR, c.trapHCR(hcrTID2)
 	case sysDCZIDEL0:
 		v := uint64(dczBlock)
-		if el == 0 && c.sctlr()>>14&1 == 0 {
-			v |= 1 << 4
+		if c.trapZVA() != accessOK {
+			v |= 1 << 4 // DZP
 		}
 		return v, accessOK
 	case sysNZCV:
@@ -168,9 +168,9 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 		}
 		return b2u(c.ssbs) << 12, accessOK
 	case sysFPCR:
-		return uint64(c.FPCR), accessOK
+		return uint64(c.FPCR), c.trapFPStatus()
 	case sysFPSR:
-		return uint64(c.FPSR), accessOK
+		return uint64(c.FPSR), c.trapFPStatus()
 	case sysTPIDREL0:
 		return s.tpidr[0], accessOK
 	case sysTPIDRROEL0:
@@ -207,7 +207,7 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 	case sysIFSR32EL2:
 		return s.ifsr32, accessOK
 	case sysFPEXC32EL2:
-		return s.fpexc32, accessOK
+		return s.fpexc32, c.trapFPStatus()
 	case sysSPSREL2:
 		return c.spsr[2], accessOK
 	case sysELREL2:
@@ -302,17 +302,34 @@ func b2u(b bool) uint64 {
 	return 0
 }
 
+// trapHCR applies bits of HCR_EL2 that trap accesses from EL1, and from EL0 where EL1 lets them through.
+func (c *CPU) trapHCR(bits uint64) access {
+	if c.el < 2 && c.el2() && c.sys.hcr&bits != 0 {
+		return accessTrap2
+	}
+	return accessOK
+}
+
 // trapVM applies HCR_EL2.TRVM to reads and TVM to writes of the virtual memory control registers.
 func (c *CPU) trapVM(read bool) access {
-	if c.el != 1 || !c.el2() {
-		return accessOK
-	}
-	bit := uint64(hcrTVM)
 	if read {
-		bit = 1 << 30 // TRVM
+		return c.trapHCR(hcrTRVM)
 	}
-	if c.sys.hcr&bit != 0 {
-		return accessTrap2
+	return c.trapHCR(hcrTVM)
+}
+
+// trapZVA applies SCTLR_EL1.DZE and HCR_EL2.TDZ to DC ZVA.
+func (c *CPU) trapZVA() access {
+	if c.el == 0 && c.sctlr()>>14&1 == 0 {
+		return accessTrap1
+	}
+	return c.trapHCR(hcrTDZ)
+}
+
+// trapFPStatus applies the traps of floating point to its status and control registers.
+func (c *CPU) trapFPStatus() access {
+	if c.fpTrap {
+		return accessFP
 	}
 	return accessOK
 }
@@ -351,7 +368,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 			return a
 		}
 		c.writeSCTLR(1, v)
-	case sysACTLREL1, sysACTLREL2, sysACTLREL3: // no bits are implemented
+	case sysACTLREL1:
+		return c.trapHCR(hcrTACR) // no bits are implemented
+	case sysACTLREL2, sysACTLREL3:
 	case sysCPACREL1:
 		if a := c.trapCPAC(1); a != accessOK {
 			return a
@@ -425,6 +444,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	case sysTPIDREL1:
 		s.tpidr[1] = v
 	case sysCSSELREL1:
+		if a := c.trapHCR(hcrTID2); a != accessOK {
+			return a
+		}
 		s.csselr = v & 15
 	case sysNZCV:
 		c.SetNZCV(uint32(v))
@@ -440,11 +462,17 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		}
 		c.ssbs = v>>12&1 != 0
 	case sysFPCR:
+		if a := c.trapFPStatus(); a != accessOK {
+			return a
+		}
 		c.FPCR = uint32(v) & fpcrMask
 		if c.code.features&featFP16 != 0 {
 			c.FPCR |= uint32(v) & fpcrFZ16
 		}
 	case sysFPSR:
+		if a := c.trapFPStatus(); a != accessOK {
+			return a
+		}
 		c.FPSR = uint32(v) & fpsrMask
 	case sysTPIDREL0:
 		s.tpidr[0] = v
@@ -465,7 +493,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.flushTLB()
 		c.stateChanged()
 	case sysMDCREL2:
-		s.mdcr2 = v & 0x1ff
+		s.mdcr2 = v & 0xfff
 	case sysCPTREL2:
 		if a := c.trapCPAC(2); a != accessOK {
 			return a
@@ -493,6 +521,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	case sysIFSR32EL2:
 		s.ifsr32 = v & 0xffffffff
 	case sysFPEXC32EL2:
+		if a := c.trapFPStatus(); a != accessOK {
+			return a
+		}
 		s.fpexc32 = v & 0xffffffff
 	case sysSPSREL2:
 		c.spsr[2] = v & spsrMask
@@ -640,6 +671,10 @@ func (c *CPU) readGIC(key uint16) (uint64, access) {
 	if c.cfg.GIC == nil {
 		return 0, accessUndef
 	}
+	switch key {
+	case sysICCEOIR0EL1, sysICCEOIR1EL1, sysICCDIREL1, sysICCSGI0REL1, sysICCSGI1REL1, sysICCASGI1REL1:
+		return 0, accessUndef // write-only
+	}
 	if a := c.trapGIC(key); a != accessOK {
 		return 0, a
 	}
@@ -654,6 +689,10 @@ func (c *CPU) readGIC(key uint16) (uint64, access) {
 func (c *CPU) writeGIC(key uint16, v uint64) access {
 	if c.cfg.GIC == nil {
 		return accessUndef
+	}
+	switch key {
+	case sysICCIAR0EL1, sysICCIAR1EL1, sysICCHPPIR0EL1, sysICCHPPIR1EL1, sysICCRPREL1:
+		return accessUndef // read-only
 	}
 	if a := c.trapGIC(key); a != accessOK {
 		return a
