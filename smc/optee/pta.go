@@ -16,6 +16,128 @@ var deviceUUID = smc.UUID{
 // DeviceUUID is the UUID of the device enumeration pseudo-TA: 7011a688-ddde-4053-a5a9-7b3c4ddf13b8.
 func DeviceUUID() smc.UUID { return deviceUUID }
 
+// Random number pseudo-TA (pta_rng.h).
+const (
+	// RNGCmdGetEntropy fills p0 (memory in and out). More than RNGPool bytes are NOT_SUPPORTED.
+	RNGCmdGetEntropy uint32 = 0
+	// RNGCmdGetInfo gives in p0 (value out) the bytes a second and the entropy of 1024 bits.
+	RNGCmdGetInfo uint32 = 1
+
+	RNGPool = 4096
+)
+
+var rngUUID = smc.UUID{
+	0xab, 0x7a, 0x61, 0x7c, 0xb8, 0xe7, 0x4d, 0x8f, 0x83, 0x01, 0xd0, 0x9b, 0x61, 0x03, 0x6b, 0x64,
+}
+
+// RNGUUID is the UUID of the random number pseudo-TA: ab7a617c-b8e7-4d8f-8301-d09b61036b64.
+func RNGUUID() smc.UUID { return rngUUID }
+
+// Trusted application "SDP basic" of OP-TEE's test suite (ta_sdp_basic.h). Each command exists three times: done by the application,
+// by another instance of it, and by the pseudo-TA for tests.
+const (
+	SDPCmdInject          uint32 = 0 // p0 normal memory in, p1 protected memory out
+	SDPCmdTransform       uint32 = 1 // p0 protected memory in and out: every byte is negated
+	SDPCmdDump            uint32 = 2 // p0 protected memory in, p1 normal memory out
+	SDPCmdInvokeInject    uint32 = 3
+	SDPCmdInvokeTransform uint32 = 4
+	SDPCmdInvokeDump      uint32 = 5
+	SDPCmdPTAInject       uint32 = 6
+	SDPCmdPTATransform    uint32 = 7
+	SDPCmdPTADump         uint32 = 8
+)
+
+var sdpUUID = smc.UUID{
+	0x12, 0x34, 0x56, 0x78, 0x5b, 0x69, 0x11, 0xe4, 0x9d, 0xbb, 0x10, 0x1f, 0x74, 0xf0, 0x00, 0x99,
+}
+
+// SDPUUID is the UUID of "SDP basic": 12345678-5b69-11e4-9dbb-101f74f00099.
+func SDPUUID() smc.UUID { return sdpUUID }
+
+// Pseudo-TA for tests (pta_invoke_tests.h), as far as it is about parameters and protected memory.
+const (
+	InvokeTestsCmdTrace      uint32 = 0
+	InvokeTestsCmdParams     uint32 = 1
+	InvokeTestsCmdInject     uint32 = 3 // COPY_NSEC_TO_SEC
+	InvokeTestsCmdTransform  uint32 = 4 // READ_MODIFY_SEC
+	InvokeTestsCmdDump       uint32 = 5 // COPY_SEC_TO_NSEC
+	InvokeTestsCmdMemrefNull uint32 = 10
+)
+
+var invokeTestsUUID = smc.UUID{
+	0xd9, 0x6a, 0x5b, 0x40, 0xc3, 0xe5, 0x21, 0xe3, 0x87, 0x94, 0x10, 0x02, 0xa5, 0xd5, 0xc6, 0x1b,
+}
+
+// InvokeTestsUUID is the UUID of the pseudo-TA for tests: d96a5b40-c3e5-21e3-8794-1002a5d5c61b.
+func InvokeTestsUUID() smc.UUID { return invokeTestsUUID }
+
+// Decryption application of this platform: Common Encryption (ISO/IEC 23001-7) with scheme 'cenc', AES-128 in counter mode. It
+// decrypts into protected memory only.
+const (
+	// DecryptCmdLoadKey: p0 (memory in) is a key of 16 octets; p1.a (value out) its number in this session. Nobody gets the
+	// key back.
+	DecryptCmdLoadKey uint32 = 0
+	// DecryptCmdDecrypt: p0 (memory in) is the sample in normal memory, p1 (memory out) takes it in protected memory, p2 (memory
+	// in) is its auxiliary information, see SampleInfo; p3 (value in): a is the number of the key, b the size of an IV, 8 or 16.
+	DecryptCmdDecrypt uint32 = 1
+	// DecryptCmdUnloadKey: p0.a (value in) is the number of a key.
+	DecryptCmdUnloadKey uint32 = 2
+
+	// DecryptKeys is how many keys a session can have.
+	DecryptKeys = 16
+)
+
+var decryptUUID = smc.UUID{
+	0x68, 0xc3, 0xbd, 0x22, 0x44, 0x4e, 0x42, 0xc6, 0x81, 0x88, 0x2c, 0x64, 0x9a, 0x2d, 0x51, 0x89,
+}
+
+// DecryptUUID is the UUID of the decryption application: 68c3bd22-444e-42c6-8188-2c649a2d5189.
+func DecryptUUID() smc.UUID { return decryptUUID }
+
+// Probe application of this platform: it makes the secure world do what tests of a client want to see. Opening it with p0 (value in)
+// sleeps p0.b milliseconds, where these are not 0, and then fails with result p0.a unless that is 0.
+const (
+	// ProbeCmdTime: p0 (value out) takes seconds and nanoseconds of RPC GET_TIME.
+	ProbeCmdTime uint32 = 0
+	// ProbeCmdSleep: RPC SUSPEND for p0.a (value in) milliseconds.
+	ProbeCmdSleep uint32 = 1
+	// ProbeCmdWait: RPC NOTIFICATION, wait for key p0.a (value in), p0.b milliseconds.
+	ProbeCmdWait uint32 = 2
+	// ProbeCmdWake: RPC NOTIFICATION, send key p0.a (value in).
+	ProbeCmdWake uint32 = 3
+	// ProbeCmdNotify: asynchronous notification p0.a (value in), p0.b microseconds later.
+	ProbeCmdNotify uint32 = 4
+	// ProbeCmdAllocate: RPC SHM_ALLOC of p0.b bytes of type p0.a (value in), p1.a (value in) times, up to four. Every buffer is
+	// written, read back and summed up, in p2.a (value out). With p1.b = 0 it is freed at once by RPC SHM_FREE, else at the
+	// end of the call.
+	ProbeCmdAllocate uint32 = 5
+	// ProbeCmdSupplicant: RPC command p0.a (value in) with p1 (value in and out) and, where p2 is memory, p2.
+	ProbeCmdSupplicant uint32 = 6
+	// ProbeCmdInterrupt: returns for foreign interrupts p0.a (value in) times.
+	ProbeCmdInterrupt uint32 = 7
+	// ProbeCmdPanic ends the application: its sessions are TARGET_DEAD.
+	ProbeCmdPanic uint32 = 8
+	// ProbeCmdResult returns result p0.a (value in).
+	ProbeCmdResult uint32 = 9
+	// ProbeCmdClient: p0 (value out) takes login and session, p1 (memory out) the client's UUID.
+	ProbeCmdClient uint32 = 10
+	// ProbeCmdCopy copies p0 (memory in) to p1 (memory out): SECURITY from protected to normal memory.
+	ProbeCmdCopy uint32 = 11
+	// ProbeCmdMemory: p0 is memory of any direction; p1 (value out): a is bit 0 protected, bit 1 NULL, and b the size.
+	ProbeCmdMemory uint32 = 12
+	// ProbeCmdCancelled: RPC SUSPEND for p0.a (value in) milliseconds; p1.a (value out) is 1 when the call was cancelled.
+	ProbeCmdCancelled uint32 = 13
+	// ProbeCmdBottomHalves: p0.a (value out) is how often the client has run the bottom half.
+	ProbeCmdBottomHalves uint32 = 14
+)
+
+var probeUUID = smc.UUID{
+	0xea, 0x86, 0x46, 0xf5, 0x5d, 0xee, 0x4d, 0x80, 0xa1, 0xa0, 0x57, 0x52, 0x24, 0xb3, 0xac, 0xf2,
+}
+
+// ProbeUUID is the UUID of the probe application: ea8646f5-5dee-4d80-a1a0-575224b3acf2.
+func ProbeUUID() smc.UUID { return probeUUID }
+
 // Numbers of the 2024 proposal (version 4, "restricted memory") where the merged interface differs.
 const (
 	// RSTMEMIoctlAlloc and RSTMEMIoctlFDInfo are ioctl numbers of /dev/tee0; 10 is OBJECT_INVOKE today.
