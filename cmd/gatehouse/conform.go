@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
 
+	"gatehouse/ffa"
 	"gatehouse/normalworld/conform"
 	"gatehouse/platform"
 	"gatehouse/platform/bus"
@@ -16,6 +16,7 @@ import (
 	"gatehouse/secureworld"
 	"gatehouse/secureworld/firewall"
 	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/spmc"
 	"gatehouse/smc/optee"
 )
 
@@ -124,6 +125,9 @@ const (
 	conformCarveout = 2 << 20
 )
 
+// partnerID is the identifier of the suite's partition; cases find it by its UUID.
+const partnerID = 0x8002
+
 // idleCode is what the boot processor executes while Go code makes its calls: wfi, b . - 4.
 var idleCode = [8]byte{0x7F, 0x20, 0x03, 0xD5, 0xFF, 0xFF, 0xFF, 0x17}
 
@@ -162,6 +166,10 @@ func (b *conformBoard) world(v conform.Variant) (secureworld.Config, error) {
 		return w, fmt.Errorf("%w: -M abi=%s", conform.ErrVariant, keys["abi"])
 	}
 	w.ABI = abi
+	w.Partitions = append(w.Partitions, secureworld.Partition{
+		ID: partnerID, UUIDs: []ffa.UUID{conform.PartnerUUID()}, New: func() spmc.Partition { return new(partner) },
+		Properties: ffa.PropReceivesDirectReq | ffa.PropReceivesDirectReq2 | ffa.PropNotifications | ffa.PropAArch64,
+	})
 	return w, nil
 }
 
@@ -213,5 +221,56 @@ func conformProperties(w *secureworld.Config) conform.Properties {
 	return p
 }
 
-// conformNames is the list of the groups, for help.
-func conformNames() string { return strings.Join(conform.Groups(), ", ") }
+// partner is the suite's partition beside OP-TEE (package conform, partner.go).
+type partner struct{ spmc.Services }
+
+// Start is documented at spmc.Partition.
+func (p *partner) Start(s spmc.Services) { p.Services = s }
+
+// Offer takes any memory, and lets no master keep access.
+func (p *partner) Offer(*spmc.Offer) (memory.Access, error) { return memory.Access{}, nil }
+
+// Direct2 inverts.
+func (p *partner) Direct2(_ ffa.EndpointID, _ ffa.UUID, payload [14]uint64) ([14]uint64, error) {
+	for i := range payload {
+		payload[i] = ^payload[i]
+	}
+	return payload, nil
+}
+
+// Direct does what it is told.
+func (p *partner) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
+	value, err := p.request(payload[0], uint64(uint32(payload[1]))|payload[2]<<32, payload[3], byte(payload[4]))
+	code := ffa.CodeOf(err)
+	if errors.Is(err, memory.ErrBounds) {
+		code = ffa.InvalidParameters
+	}
+	return [5]uint64{uint64(uint32(code)), uint64(value)}, nil
+}
+
+func (p *partner) request(request, x, offset uint64, value byte) (byte, error) {
+	b := []byte{value}
+	switch request {
+	case conform.PartnerRetrieve:
+		_, err := p.Retrieve(ffa.Handle(x))
+		return 0, err
+	case conform.PartnerRelinquish:
+		return 0, p.Relinquish(ffa.Handle(x))
+	case conform.PartnerNotify:
+		return 0, p.Notify(ffa.NonSecurePhysical, x)
+	case conform.PartnerRead, conform.PartnerWrite:
+		region, err := p.Peek(ffa.Handle(x))
+		switch {
+		case err != nil:
+			return 0, err
+		case !region.Retrieved:
+			return 0, ffa.Denied
+		case request == conform.PartnerRead:
+			err = region.ReadAt(b, offset)
+		default:
+			err = region.WriteAt(b, offset)
+		}
+		return b[0], err
+	}
+	return 0, ffa.InvalidParameters
+}

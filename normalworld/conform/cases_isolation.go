@@ -98,9 +98,11 @@ func poolIsolationCases() []Case {
 					t.isolated("the first", p[0].Range, t.Pools[poolUse])
 					t.isolated("the third", p[2].Range, t.Pools[poolUse])
 					t.unprotect(p[0])
+					t.returned("the first", p[0].Range)
 					t.isolated("the third", p[2].Range, t.Pools[poolUse])
 					t.unprotect(p[2])
-					t.returned("all of them", all)
+					t.returned("the third", p[2].Range)
+					t.normal("all of them", all)
 				})},
 			Case{Name: fmt.Sprintf("%v-two-use-cases", a), Rule: regionRule, Needs: a.need() | NeedFirewall,
 				Why: "Two pools side by side for two use cases admit different masters.", Run: over(a, func(t *T) {

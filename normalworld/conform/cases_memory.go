@@ -649,55 +649,170 @@ func retrieveCases() []Case {
 	}
 }
 
-// borrowerCases are about partitions beside OP-TEE.
+// borrowerCases are about the partner: a borrower that retrieves and relinquishes when it is told to.
 func borrowerCases() []Case {
 	lend, share := memRule("FFA_MEM_LEND"), memRule("FFA_MEM_SHARE")
-	two := func(t *T, kind ffa.TransactionKind) *ffa.MemoryTransaction {
-		p := t.partner(0)
-		d := t.transaction(kind, region(t.pool, 4))
-		d.Attributes = ffa.NormalWriteBackInner
-		d.Receivers = append(d.Receivers, ffa.EMAD{Receiver: p.ID, Permissions: ffa.DataRW})
+	retrieve, relinquish, reclaim := memRule("FFA_MEM_RETRIEVE_REQ"), memRule("FFA_MEM_RELINQUISH"), memRule("FFA_MEM_RECLAIM")
+	// to gives a descriptor for other receivers than OP-TEE.
+	to := func(t *T, kind ffa.TransactionKind, ids ...ffa.EndpointID) *ffa.MemoryTransaction {
+		d := t.transaction(kind, region(t.pool, 2), region(t.pool+4*page, 2))
+		d.Receivers, d.Tag = nil, 0
+		for _, id := range ids {
+			d.Receivers = append(d.Receivers, ffa.EMAD{Receiver: id, Permissions: ffa.DataRW})
+		}
+		if len(ids) > 1 {
+			d.Attributes = ffa.NormalWriteBackInner
+		}
 		return d
 	}
-	accepted := handleReply()
+	// both is for OP-TEE, which wants a contiguous pool for a use case, and the partner.
+	both := func(t *T, kind ffa.TransactionKind, partner ffa.EndpointID) *ffa.MemoryTransaction {
+		d := t.transaction(kind, region(t.pool, 4))
+		d.Attributes = ffa.NormalWriteBackInner
+		d.Receivers = append(d.Receivers, ffa.EMAD{Receiver: partner, Permissions: ffa.DataRW})
+		return d
+	}
+	nobody := Access{}
+	each := func(t *T, f func(r Range)) {
+		f(Range{t.pool, 2 * page})
+		f(Range{t.pool + 4*page, 2 * page})
+	}
 	return []Case{
-		{Name: "share-with-two", Rule: share, Why: "Memory may be shared with several partitions.", Run: withOPTEE(func(t *T) {
-			t.reclaim(t.handleOf(t.send("FFA_MEM_SHARE with two receivers", accepted, ffa.Share, two(t, ffa.Share))))
-		})},
-		{Name: "lend-to-two", Rule: lend, Needs: NeedFirewall, Why: "Memory lent to several partitions is normal write-back inner shareable; a master needs the consent of all of them.", Run: withOPTEE(func(t *T) {
-			h := t.handleOf(t.send("FFA_MEM_LEND to two receivers", accepted, ffa.Lend, two(t, ffa.Lend)))
-			got, most := t.reach(t.pool), t.Pools[poolUse]
-			if got.Read&^most.Read != 0 || got.Write&^most.Write != 0 {
-				t.failf(fmt.Sprintf("at most %v", most), "memory lent to two partitions: %v", got)
+		{Name: "partner-share", Rule: retrieve, Why: "The borrower sees what the owner writes and the owner what the borrower writes, range after range.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			each(t, func(r Range) { t.fill(r.Base, r.Size) })
+			h := t.sent(ffa.Share, to(t, ffa.Share, p.ID))
+			t.tell("read before the retrieve", p.ID, PartnerRead, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			for _, x := range []struct{ off, at uint64 }{
+				{0, t.pool}, {2*page - 1, t.pool + 2*page - 1}, {2 * page, t.pool + 4*page}, {4*page - 1, t.pool + 6*page - 1},
+			} {
+				if got := t.tell("read", p.ID, PartnerRead, uint64(h), x.off, 0); byte(got) != patternByte(x.at) {
+					t.failf("what the owner wrote", "the partner reads %#x at offset %#x, want %#x", got, x.off, patternByte(x.at))
+				}
 			}
+			t.tell("write", p.ID, PartnerWrite, uint64(h), 2*page, 0x77)
+			t.contains("what the partner wrote", t.pool+4*page, []byte{0x77})
+			t.tell("read beyond the end", p.ID, PartnerRead, uint64(h), 4*page, 0, ffa.InvalidParameters, ffa.Denied)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
 			t.reclaim(h)
-			t.zero("after the reclaim", t.pool, 4*page)
 		})},
-		{Name: "lend-to-two-attributes", Rule: lend, Why: "Several borrowers need one memory type: without attributes the lend is refused.", Run: withOPTEE(func(t *T) {
-			d := two(t, ffa.Lend)
+		{Name: "partner-lend", Rule: lend, Needs: NeedFirewall, Why: "Memory that was lent is the borrower's alone; what lies between its ranges is not.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			t.fill(t.pool-page, 8*page)
+			h := t.sent(ffa.Lend, to(t, ffa.Lend, p.ID))
+			each(t, func(r Range) { t.access("lent", r, nobody) })
+			t.normal("between the ranges", Range{t.pool + 2*page, 2 * page})
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			if got := t.tell("read", p.ID, PartnerRead, uint64(h), 2*page, 0); byte(got) != patternByte(t.pool+4*page) {
+				t.failf("what the owner left", "the partner reads %#x", got)
+			}
+			t.tell("write", p.ID, PartnerWrite, uint64(h), 2*page, 0x77)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			each(t, func(r Range) { t.access("relinquished, not reclaimed", r, nobody) })
+			t.reclaim(h)
+			each(t, func(r Range) { t.returned("after the reclaim", r) })
+		})},
+		{Name: "partner-reclaim-before-relinquish", Rule: reclaim, Why: "Memory that is retrieved is DENIED, until it is relinquished.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Lend, to(t, ffa.Lend, p.ID))
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			for range 3 {
+				t.reclaimWith("reclaim of memory that is retrieved", failure(ffa.Denied), h)
+			}
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			t.reclaim(h)
+		})},
+		{Name: "partner-incomplete-relinquish", Rule: reclaim, Why: "All borrowers have to relinquish: the owner is DENIED while one has not.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Lend, both(t, ffa.Lend, p.ID))
+			t.message("ASSIGN_PROTMEM", optee.Success, assignArg(h, useCase))
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			t.reclaimWith("reclaim with two borrowers", failure(ffa.Denied), h)
+			t.release(h)
+			t.reclaimWith("reclaim while the partner has it", failure(ffa.Denied), h)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			t.reclaim(h)
+			t.free("after the reclaim", t.pool, 4)
+		})},
+		{Name: "partner-incomplete-relinquish-of-share", Rule: reclaim, Why: "The same in the other order, for a share.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Share, both(t, ffa.Share, p.ID))
+			t.write(t.pool, openArg(optee.DeviceUUID(), optee.LoginPublic).AppendTo(nil))
+			reply := t.withArg("a message in the share", h, 0)
+			t.require(reply[0] == 0, "a message in the share", "w3 = 0")
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			t.reclaimWith("reclaim while OP-TEE has it", failure(ffa.Denied), h)
+			t.unregister(h)
+			t.reclaim(h)
+		})},
+		{Name: "partner-retrieve-twice", Rule: retrieve, Why: "A borrower retrieves once; it is counted once.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Lend, to(t, ffa.Lend, p.ID))
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			t.tell("retrieve again", p.ID, PartnerRetrieve, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			t.reclaim(h)
+		})},
+		{Name: "partner-relinquish-twice", Rule: relinquish, Why: "What was relinquished is not the borrower's to relinquish.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Lend, to(t, ffa.Lend, p.ID))
+			t.tell("relinquish before the retrieve", p.ID, PartnerRelinquish, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			t.tell("relinquish", p.ID, PartnerRelinquish, uint64(h), 0, 0)
+			t.tell("relinquish again", p.ID, PartnerRelinquish, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("read after the relinquish", p.ID, PartnerRead, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.reclaim(h)
+		})},
+		{Name: "partner-retrieve-of-others", Rule: retrieve, Why: "Only receivers of a transaction retrieve it.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.lend(t.pool, 4)
+			t.tell("retrieve of a lend to OP-TEE", p.ID, PartnerRetrieve, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("relinquish of a lend to OP-TEE", p.ID, PartnerRelinquish, uint64(h), 0, 0, ffa.Denied, ffa.InvalidParameters)
+			t.tell("retrieve of nothing", p.ID, PartnerRetrieve, 0x7777_0001, 0, 0, ffa.InvalidParameters)
+			t.reclaim(h)
+		})},
+		{Name: "partner-retrieve-incomplete", Rule: retrieve, Why: "A transaction whose descriptor has not arrived cannot be retrieved.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			b := to(t, ffa.Share, p.ID).AppendTo(nil, t.version)
+			h := t.begin(ffa.Share, b, len(b)-16)
+			t.tell("retrieve of an incomplete share", p.ID, PartnerRetrieve, uint64(h), 0, 0, ffa.InvalidParameters)
+			t.fragment("the rest", completes(h), h, b[len(b)-16:])
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+		})},
+		{Name: "partner-retrieve-reclaimed", Rule: retrieve, Why: "What was reclaimed cannot be retrieved.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			h := t.sent(ffa.Lend, to(t, ffa.Lend, p.ID))
+			t.reclaim(h)
+			t.tell("retrieve after the reclaim", p.ID, PartnerRetrieve, uint64(h), 0, 0, ffa.InvalidParameters)
+		})},
+		{Name: "partner-share-with-two", Rule: share, Why: "Memory may be shared with several partitions.", Run: withOPTEE(func(t *T) {
+			t.reclaim(t.sent(ffa.Share, both(t, ffa.Share, t.partner(0).ID)))
+		})},
+		{Name: "partner-lend-to-two", Rule: lend, Needs: NeedFirewall, Why: "A master needs the consent of all borrowers: the partner gives none.", Run: withOPTEE(func(t *T) {
+			p := t.partner(0)
+			r := Range{t.pool, 4 * page}
+			t.ready(r)
+			h := t.sent(ffa.Lend, both(t, ffa.Lend, p.ID))
+			t.isolated("lent to two", r, nobody)
+			t.reclaim(h)
+			t.returned("after the reclaim", r)
+		})},
+		{Name: "partner-lend-to-two-attributes", Rule: lend, Why: "Several borrowers need one memory type: without attributes the lend is refused.", Run: withOPTEE(func(t *T) {
+			d := both(t, ffa.Lend, t.partner(0).ID)
 			d.Attributes = 0
 			t.send("FFA_MEM_LEND to two receivers without attributes", failure(ffa.Denied, ffa.InvalidParameters), ffa.Lend, d)
 			t.free("after the refusal", t.pool, 4)
 		})},
-		{Name: "lend-to-partner", Rule: lend, Needs: NeedFirewall, Why: "A partition beside OP-TEE borrows as well; no master of the normal world keeps access unless the partition says so.", Run: withOPTEE(func(t *T) {
+		{Name: "partner-memory-is-not-optees", Rule: Rule{"optee_ffa.h", "OPTEE_FFA_YIELDING_CALL_WITH_ARG"}, Why: "OP-TEE cannot be given what was shared with another partition.", Run: withOPTEE(func(t *T) {
 			p := t.partner(0)
-			d := t.transaction(ffa.Lend, region(t.pool, 4))
-			d.Receivers[0].Receiver, d.Tag = p.ID, 0
-			h := t.handleOf(t.send("FFA_MEM_LEND", accepted, ffa.Lend, d))
-			if a := t.reach(t.pool); a.Read>>apID&1 != 0 || a.Write>>apID&1 != 0 {
-				t.failf("no access for processors", "memory lent to %v: %v", p.ID, a)
-			}
-			t.reclaim(h)
-			t.zero("after the reclaim", t.pool, 4*page)
-		})},
-		{Name: "partner-cannot-use-others", Rule: lend, Why: "OP-TEE cannot be given what was shared with another partition.", Run: withOPTEE(func(t *T) {
-			p := t.partner(0)
-			d := t.transaction(ffa.Share, region(t.buf, 1))
-			d.Receivers[0].Receiver = p.ID
-			h := t.handleOf(t.send("FFA_MEM_SHARE with another partition", accepted, ffa.Share, d))
+			h := t.sent(ffa.Share, to(t, ffa.Share, p.ID))
 			reply := t.withArg("a message in memory of another partition", h, 0)
 			t.require(reply[0] != 0, "a message in memory of another partition", "w3 other than 0")
-			t.reclaim(h)
+			t.tell("retrieve", p.ID, PartnerRetrieve, uint64(h), 0, 0)
+			t.unregister(h)
+			t.reclaimWith("reclaim after OP-TEE dropped what it never had", failure(ffa.Denied), h)
 		})},
 	}
 }

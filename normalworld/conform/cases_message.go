@@ -15,17 +15,6 @@ func withOPTEE(f func(t *T)) func(*T) {
 	}
 }
 
-// partner finds a partition beside OP-TEE with a property, and skips the case where there is none.
-func (t *T) partner(property ffa.PartitionProperties) ffa.PartitionInfo {
-	for _, p := range t.partitions([4]uint64{}) {
-		if p.ID != t.optee && p.Properties&property == property {
-			return p
-		}
-	}
-	t.skip("no partition beside OP-TEE has properties %#x", uint32(property))
-	return ffa.PartitionInfo{}
-}
-
 // freeID gives a secure identifier that no partition has.
 func (t *T) freeID() ffa.EndpointID {
 	used := map[ffa.EndpointID]bool{ffa.SPMC: true, ffa.SPMD: true}
@@ -136,17 +125,20 @@ func messageCases() []Case {
 			m := ffa.DirectMessage2{Destination: t.optee}
 			t.expectRegs("FFA_MSG_SEND_DIRECT_REQ2 at version 1.1", failure(ffa.NotSupported), m.Registers())
 		}},
-		{Name: "direct2-response", Rule: request2, Why: "The response has the identifiers swapped and no UUID.", Run: withOPTEE(func(t *T) {
+		{Name: "direct2-response", Rule: request2, Why: "The response has the identifiers swapped and no UUID; x4 to x17 are payload, 64 bits each.", Run: withOPTEE(func(t *T) {
 			to := t.partner(ffa.PropReceivesDirectReq2)
 			m := ffa.DirectMessage2{Destination: to.ID, UUID: to.UUID}
 			for i := range m.Payload {
 				m.Payload[i] = 0x1111_1111_1111_1111 * uint64(i+1)
 			}
 			p := pattern{}
-			for i := range 4 {
+			for i := range p.mask {
 				p.mask[i] = all
 			}
 			p.value[0], p.value[1] = uint64(ffa.MsgSendDirectResp2_64), uint64(to.ID)<<16
+			for i, v := range m.Payload {
+				p.value[4+i] = ^v
+			}
 			t.expectRegs("FFA_MSG_SEND_DIRECT_REQ2", Want{"FFA_MSG_SEND_DIRECT_RESP2", []pattern{p}}, m.Registers())
 		})},
 		{Name: "direct2-unknown-uuid", Rule: request2, Why: "The UUID is none of the receiver's.", Run: withOPTEE(func(t *T) {

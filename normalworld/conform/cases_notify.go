@@ -223,6 +223,49 @@ func notifyCases() []Case {
 		{Name: "set-global-with-vcpu", Rule: set, Why: "A global notification has no vCPU.", Run: notifying(func(t *T) {
 			t.expect("FFA_NOTIFICATION_SET of vCPU 1, not per vCPU", invalid, setCall(self, t.optee, 1<<16, 1)...)
 		})},
+		{Name: "signal", Rule: set, Why: "A notification that a partition sets is reported once, got once, and then gone.", Run: notifying(func(t *T) {
+			p := t.partner(0)
+			const bits = 1<<63 | 1<<32 | 1<<5
+			t.expect("FFA_NOTIFICATION_BIND", success(), bind(p.ID, self, 0, bits)...)
+			t.tell("notify", p.ID, PartnerNotify, bits, 0, 0)
+			// One list of one identifier: endpoint 0.
+			one := ffaReply(uint64(ffa.Success64), 0, 1<<7)
+			t.expect("FFA_NOTIFICATION_INFO_GET", Want{"FFA_SUCCESS_64 with endpoint 0", []pattern{one}}, uint64(ffa.NotificationInfoGet64))
+			t.expect("FFA_NOTIFICATION_INFO_GET again", failure(ffa.NoData), uint64(ffa.NotificationInfoGet64))
+			t.expect("FFA_NOTIFICATION_UNBIND of what is pending", denied, unbind(p.ID, self, 0, 1<<5)...)
+			t.expect("FFA_NOTIFICATION_BITMAP_DESTROY with something pending", denied, bitmapDestroy(0)...)
+			t.expect("FFA_NOTIFICATION_GET from the SPM only", nothing, getCall(0, 0, 4)...)
+			t.expect("FFA_NOTIFICATION_GET", success(1<<5, 1<<31|1, 0, 0, 0, 0), getCall(0, 0, 5)...)
+			t.expect("FFA_NOTIFICATION_GET again", nothing, getCall(0, 0, 5)...)
+			t.expect("FFA_NOTIFICATION_UNBIND", success(), unbind(p.ID, self, 0, bits)...)
+		})},
+		{Name: "signal-smc32", Rule: info, Why: "The SMC32 form has 16-bit identifiers in w3 to w7.", Run: notifying(func(t *T) {
+			p := t.partner(0)
+			t.expect("FFA_NOTIFICATION_BIND", success(), bind(p.ID, self, 0, 1)...)
+			t.tell("notify", p.ID, PartnerNotify, 1, 0, 0)
+			t.expect("FFA_NOTIFICATION_INFO_GET, SMC32", success(1<<7), uint64(ffa.NotificationInfoGet32))
+		})},
+		{Name: "signal-not-bound", Rule: set, Why: "A partition sets only what is bound to it.", Run: notifying(func(t *T) {
+			p := t.partner(0)
+			t.expect("FFA_NOTIFICATION_BIND", success(), bind(p.ID, self, 0, 1)...)
+			t.tell("notify", p.ID, PartnerNotify, 3, 0, 0, ffa.Denied)
+			t.expect("FFA_NOTIFICATION_BIND to OP-TEE", success(), bind(t.optee, self, 0, 2)...)
+			t.tell("notify", p.ID, PartnerNotify, 2, 0, 0, ffa.Denied)
+			t.expect("FFA_NOTIFICATION_GET", nothing, getCall(0, 0, 5)...)
+		})},
+		{Name: "signal-without-bitmap", Rule: set, Why: "The receiver has not enabled notifications.", Run: withOPTEE(func(t *T) {
+			t.tell("notify", t.partner(0).ID, PartnerNotify, 1, 0, 0, ffa.Denied, ffa.NotSupported)
+		})},
+		{Name: "signal-twice", Rule: info, Why: "What is set again after it was reported is reported again.", Run: notifying(func(t *T) {
+			p := t.partner(0)
+			t.expect("FFA_NOTIFICATION_BIND", success(), bind(p.ID, self, 0, 3)...)
+			for range 2 {
+				t.tell("notify", p.ID, PartnerNotify, 2, 0, 0)
+				one := ffaReply(uint64(ffa.Success64), 0, 1<<7)
+				t.expect("FFA_NOTIFICATION_INFO_GET", Want{"FFA_SUCCESS_64 with endpoint 0", []pattern{one}}, uint64(ffa.NotificationInfoGet64))
+			}
+			t.expect("FFA_NOTIFICATION_GET", success(2, 0, 0, 0, 0, 0), getCall(0, 0, 5)...)
+		})},
 		{Name: "system-reset", Rule: psciRule("SYSTEM_RESET"), Needs: NeedRun, Why: "Linux leaves its bitmap behind when it reboots; the next kernel creates its own.", Run: notifying(func(t *T) {
 			t.expect("FFA_NOTIFICATION_BIND", success(), bind(t.optee, self, 0, 1)...)
 			t.systemReset()

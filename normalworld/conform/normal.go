@@ -165,7 +165,10 @@ func (t *T) handleOf(out Registers) ffa.Handle {
 // sendBytes puts a descriptor into TX and sends it in one call.
 func (t *T) sendBytes(what string, w Want, function uint64, b []byte) Registers {
 	t.write(t.tx, b)
-	return t.expect(what, w, function, uint64(len(b)), uint64(len(b)))
+	out := t.call(function, uint64(len(b)), uint64(len(b)))
+	t.last().descriptor = b
+	t.check(what, w)
+	return out
 }
 
 // send sends a descriptor in one call.
@@ -281,9 +284,12 @@ func (t *T) yield(what string, args ...uint64) optee.ReturnCode {
 func (t *T) messageAt(what string, offset uint64, a *optee.Arg) *optee.Arg {
 	t.write(t.arg+offset, a.AppendTo(nil))
 	if t.abi == overFFA {
-		reply := t.withArg(what, t.argPage(), offset)
+		h := t.argPage()
+		t.next = a
+		reply := t.withArg(what, h, offset)
 		t.require(reply[0] == 0 && reply[1] == uint64(optee.YieldDone), what, "w3 = 0, w4 = 0: done without RPC")
 	} else {
+		t.next = a
 		code := t.withAddress(what, optee.CallWithRPCArg, t.arg+offset)
 		t.require(code == optee.ReturnOK, what, "a0 = OK")
 	}
@@ -297,6 +303,7 @@ func (t *T) answer(addr uint64, sent *optee.Arg) *optee.Arg {
 	if err != nil {
 		t.failf("a message that still is one", "the answer: %v", err)
 	}
+	t.last().message, t.last().answer = sent, got
 	// Linux converts the parameters of the answer again: what the client chose must still be there.
 	same := *sent
 	same.Session, same.Ret, same.RetOrigin = got.Session, got.Ret, got.RetOrigin

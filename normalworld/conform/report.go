@@ -63,6 +63,7 @@ func (r *Result) yaml() []string {
 	}
 	add("message", f.What)
 	add("call", f.Call)
+	list("memory", f.Memory)
 	add("reply", f.Reply)
 	add("expected", f.Want)
 	list("difference", f.Details)

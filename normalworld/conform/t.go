@@ -17,7 +17,8 @@ type T struct {
 	target Target
 	cpu    int // that makes the calls
 	steps  []step
-	ram    Port // with the identity of the processors
+	ram    Port       // with the identity of the processors
+	next   *optee.Arg // the message that the next call carries, for reports
 
 	// The state of the kernel that the case plays; see normal.go.
 	kernel
@@ -28,6 +29,10 @@ type step struct {
 	cpu     int
 	in, out Registers
 	note    string // instead of a call
+	// What the call carried in memory, to be shown with it.
+	descriptor []byte     // FF-A memory transaction descriptor
+	message    *optee.Arg // OP-TEE message, and what became of it
+	answer     *optee.Arg
 }
 
 // Failure says what was not as it must be.
@@ -37,7 +42,9 @@ type Failure struct {
 	// Call and Reply are decoded, "" where no call is to blame.
 	Call, Reply string
 	In, Out     Registers
-	Want        string
+	// Memory is what the call carried in memory, decoded.
+	Memory []string
+	Want   string
 	// Details are the registers or bytes that differ.
 	Details []string
 	// Before are the steps that led there, decoded.
@@ -53,17 +60,24 @@ type stopped struct {
 // maxBefore is how many steps a report shows.
 const maxBefore = 16
 
+// last is the call that was made last.
+func (t *T) last() *step { return &t.steps[len(t.steps)-1] }
+
 func (t *T) fail(f *Failure) {
 	steps := t.steps
 	if f.Call != "" && len(steps) > 0 {
 		steps = steps[:len(steps)-1]
 	}
 	if n := len(steps) - maxBefore; n > 0 {
-		f.Before = append(f.Before, fmt.Sprintf("(%d steps)", n))
+		f.Before = append(f.Before, fmt.Sprintf("%d more", n))
 		steps = steps[n:]
 	}
 	for i := range steps {
-		f.Before = append(f.Before, steps[i].String())
+		text := steps[i].String()
+		if m := steps[i].memory(t.version); m != "" {
+			text += ": " + m
+		}
+		f.Before = append(f.Before, text)
 	}
 	panic(stopped{failure: f})
 }
@@ -93,7 +107,8 @@ func (t *T) call(args ...uint64) Registers {
 func (t *T) smc(r Registers) Registers {
 	in := r
 	t.target.SMC(t.cpu, &r)
-	t.steps = append(t.steps, step{cpu: t.cpu, in: in, out: r})
+	t.steps = append(t.steps, step{cpu: t.cpu, in: in, out: r, message: t.next})
+	t.next = nil
 	return r
 }
 
@@ -118,7 +133,7 @@ func (t *T) expectRegs(what string, w Want, r Registers) Registers {
 
 // check compares the reply of the call that was made last.
 func (t *T) check(what string, w Want) {
-	s := &t.steps[len(t.steps)-1]
+	s := t.last()
 	if d := w.match(&s.in, &s.out); d != nil {
 		t.reject(what, w.text, d...)
 	}
@@ -126,9 +141,12 @@ func (t *T) check(what string, w Want) {
 
 // reject ends the case because of the call that was made last.
 func (t *T) reject(what, want string, details ...string) {
-	s := &t.steps[len(t.steps)-1]
-	t.fail(&Failure{What: what, Call: describeCall(&s.in), Reply: describeReply(&s.in, &s.out), In: s.in, Out: s.out,
-		Want: want, Details: details})
+	s := t.last()
+	f := &Failure{What: what, Call: describeCall(&s.in), Reply: describeReply(&s.in, &s.out), In: s.in, Out: s.out, Want: want, Details: details}
+	if m := s.memory(t.version); m != "" {
+		f.Memory = append(f.Memory, m)
+	}
+	t.fail(f)
 }
 
 // require ends the case because of the call that was made last unless ok.
@@ -147,6 +165,26 @@ func (s *step) String() string {
 		text = fmt.Sprintf("cpu%d: ", s.cpu) + text
 	}
 	return text
+}
+
+// memory decodes what a call carried in memory, or gives "". Descriptors have the layout of a version.
+func (s *step) memory(v ffa.Version) string {
+	switch {
+	case s.message != nil:
+		text := smc.Format(s.message.Fields(ffa.FunctionOf(&s.in).InRange()))
+		if s.answer != nil {
+			text += smc.Format(" ->", s.answer.ResultFields())
+		}
+		return text
+	case s.descriptor != nil:
+		kind, _ := ffa.FunctionOf(&s.in).Transaction()
+		d, err := ffa.ParseMemoryTransaction(s.descriptor, v, kind)
+		if err != nil {
+			return fmt.Sprintf("descriptor: %v: % x", err, s.descriptor[:min(len(s.descriptor), 160)])
+		}
+		return ffa.Format("descriptor:", d.Fields())
+	}
+	return ""
 }
 
 // describeCall decodes a call.
