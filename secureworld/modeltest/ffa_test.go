@@ -309,8 +309,11 @@ func (c *call) mapBuffers() *answer {
 		a.unless(s.base%pageSize == 0, invalid, "misaligned buffer")
 		switch {
 		case n == 0 || n > 63:
+		case !m.inRAM(s):
+			a.broken(invalid, "a buffer is not memory")
 		case !m.normal(s):
-			a.broken(invalid, "a buffer is not memory of the normal world")
+			// Well-formed but forbidden is DENIED elsewhere; the table of this call has INVALID_PARAMETERS.
+			a.broken(invalid|denied, "a buffer is not memory of the normal world")
 		case !m.plain(s):
 			a.broken(invalid|denied, "a buffer is shared or lent")
 		}
@@ -703,6 +706,7 @@ type emad struct {
 type descriptor struct {
 	verdict
 	attributes uint16
+	sender     uint16
 	flags      uint32
 	tag        uint64
 	emads      []emad
@@ -719,11 +723,10 @@ func (m *model) parse(t *transaction, whole bool) *descriptor {
 		d.broken(invalid, "shorter than the header")
 		return d
 	}
-	sender := le.Uint16(b)
-	switch {
-	case sender>>15 != 0:
+	switch d.sender = le.Uint16(b); {
+	case d.sender>>15 != 0:
 		d.broken(denied, "the sender is secure")
-	case sender != 0:
+	case d.sender != 0:
 		d.broken(denied|invalid, "the sender is not the caller")
 	}
 	d.flags, d.tag = le.Uint32(b[4:]), le.Uint64(b[16:])
@@ -827,7 +830,7 @@ func (m *model) parseEMAD(d *descriptor, k kind, b []byte, composite uint64, fir
 	} else {
 		d.unless(c == composite, invalid, "two offsets of the composite descriptor")
 	}
-	d.unless(e.id != 0, invalid, "the receiver is the sender")
+	d.unless(e.id != 0 && e.id != d.sender, invalid, "the receiver is the sender")
 	for _, o := range d.emads {
 		d.unless(o.id != e.id, invalid, "a receiver stands twice")
 	}
@@ -848,7 +851,8 @@ func (m *model) parseEMAD(d *descriptor, k kind, b []byte, composite uint64, fir
 	case data == 0:
 		d.broken(invalid, "no data permission")
 	case data == 1 && d.flags&1 != 0 && k == lend:
-		d.broken(invalid|denied, "CLEAR without write permission")
+		// The rule is about the owner's permission, which the normal world always has; Hafnium asks for the borrower's too.
+		d.perhaps(invalid|denied, "CLEAR without write permission")
 	}
 	d.unless(b[3]>>1 == 0, invalid, "flags of an access descriptor")
 	if b[3]&1 != 0 {

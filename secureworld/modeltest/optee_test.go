@@ -279,7 +279,7 @@ func (g *message) invoke() {
 		g.broken(anyResult, "unknown session")
 		return
 	}
-	if g.must != 0 {
+	if g.must != 0 || g.sized(refs...) {
 		return
 	}
 	if !g.m.sessions[i].copier {
@@ -315,12 +315,8 @@ func (g *message) copy(r []ref) {
 	case out.size < in.size:
 		g.broken(shortBuffer, "no room")
 		g.short = []result{{1, 1, in.size}}
-	case in.size > 0 && (in.null || out.null):
-		g.broken(badParameters, "a reference without memory")
 	default:
-		if !out.null {
-			g.data = append(g.data, datum{out.at, out.off, g.m.read(in.at, in.off, in.size)})
-		}
+		g.data = append(g.data, datum{out.at, out.off, g.m.read(in.at, in.off, in.size)})
 		g.results = []result{{1, 1, in.size}}
 		g.m.event = "copy"
 		if in.protected {
@@ -338,16 +334,12 @@ func (g *message) fill(r []ref) {
 		g.broken(badParameters, "types")
 	case out.size > copierLimit:
 		g.broken(excessData, "too much")
-	case out.size > 0 && out.null:
-		g.broken(badParameters, "a reference without memory")
 	default:
 		b := make([]byte, out.size)
 		for i := range b {
 			b[i] = byte(g.params[1].u[0])
 		}
-		if !out.null {
-			g.data = append(g.data, datum{out.at, out.off, b})
-		}
+		g.data = append(g.data, datum{out.at, out.off, b})
 		g.results = []result{{0, 1, out.size}}
 		g.m.event = "fill"
 		if out.protected {
@@ -379,8 +371,6 @@ func (g *message) devices(r []ref) {
 	case out.size < need:
 		g.broken(shortBuffer, "no room")
 		g.short = []result{{0, 1, need}}
-	case out.null && need > 0:
-		g.broken(anyResult, "a reference without memory")
 	default:
 		if out.input {
 			g.perhaps(anyResult, "not only an output")
@@ -439,6 +429,18 @@ func (g *message) resolve(p param) ref {
 		r.at.each(r.off, min(r.size, 16*pageSize), g.m.touch)
 	}
 	return r
+}
+
+// sized reports whether a NULL reference has a size. Whether an application is told that size differs between implementations, so
+// the result may be anything that touches no memory.
+func (g *message) sized(refs ...ref) bool {
+	for _, r := range refs {
+		if r.null && r.size != 0 {
+			g.perhaps(anyResult, "a NULL reference with a size")
+			return true
+		}
+	}
+	return false
 }
 
 // within places the reference in a buffer that begins at start.
@@ -718,15 +720,13 @@ func (g *message) config() {
 		return
 	}
 	results[2].value = 4
-	if g.must != 0 {
+	if g.must != 0 || g.sized(out) {
 		return
 	}
 	switch {
 	case out.size < 4:
 		g.broken(shortBuffer, "no room")
 		g.short = results
-	case out.null:
-		g.broken(anyResult, "a reference without memory")
 	default:
 		var b [4]byte
 		le.PutUint32(b[:], opteeID|2<<16)
