@@ -166,6 +166,11 @@ leave:
 	ret
 	.ltorg
 
+	.section .text.return, "ax"
+	.global flash_return
+flash_return:
+	ret
+
 	.section .vectors, "ax"
 	.balign	2048
 	.global vectors_el1

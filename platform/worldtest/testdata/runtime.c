@@ -293,6 +293,74 @@ static void baseline(void)
 	asm volatile("dsb sy; isb" ::: "memory");
 }
 
+// Translation tables with 4 KiB pages and 39 bits of address, which start at level 1. A tree takes 64 KiB from base; the last word
+// counts its pages. Stage 2 has descriptors of its own.
+static u64 *page(u64 base)
+{
+	u64 *used = (u64 *)(base + 0xfff8), i;
+	u64 *p = (u64 *)(base + (*used)++ * 4096);
+
+	for (i = 0; i < 512; i++)
+		p[i] = 0;
+	return p;
+}
+
+void identity(u64 base, u64 stage2)
+{
+	u64 normal = stage2 ? 0x7fd : 0x701, device = stage2 ? 1UL << 54 | 0x4c5 : 1UL << 54 | 0x405;
+	u64 *level1, *low, *high, i;
+
+	*(u64 *)(base + 0xfff8) = 0;
+	level1 = page(base);
+	low = page(base);
+	high = page(base);
+	level1[0] = (u64)low | 3;
+	level1[1] = (u64)high | 3;
+	for (i = 0; i < 512; i++) {
+		u64 a = i << 21;
+
+		low[i] = a | ((a >= 0x08000000 && a < 0x0e000000) || a >= 0x0f000000 ? device : normal);
+		high[i] = (0x40000000 + a) | normal;
+	}
+	if (!stage2) {
+		high[0] |= 0xc0; // code: EL0 and EL1 may execute and read
+		high[1] |= 0x40; // data: EL0 and EL1 may read and write
+	}
+}
+
+// map sets the descriptor of a page.
+void map(u64 base, u64 va, u64 desc)
+{
+	u64 *table = (u64 *)base, *next, i;
+	int shift;
+
+	for (shift = 30; shift > 12; shift -= 9) {
+		u64 *d = &table[va >> shift & 511];
+
+		if ((*d & 3) == 3) {
+			table = (u64 *)(*d & 0xfffffffff000);
+			continue;
+		}
+		next = page(base);
+		if ((*d & 3) == 1) // a block of 2 MiB becomes pages
+			for (i = 0; i < 512; i++)
+				next[i] = (*d + (i << 12)) | 2;
+		*d = (u64)next | 3;
+		table = next;
+	}
+	table[va >> 12 & 511] = desc;
+}
+
+// entry gives the descriptor of level 1 or 2 that an address is translated by.
+u64 *entry(u64 base, u64 va, int level)
+{
+	u64 *d = (u64 *)base + (va >> 30 & 511);
+
+	if (level == 2)
+		d = (u64 *)(*d & 0xfffffffff000) + (va >> 21 & 511);
+	return d;
+}
+
 void run(void)
 {
 	u64 x[31];
