@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (b *conformBoard) world(v conform.Variant) (secureworld.Config, error) {
 	w.ABI = abi
 	w.Partitions = append(w.Partitions, secureworld.Partition{
 		ID: partnerID, UUIDs: []ffa.UUID{conform.PartnerUUID()}, New: func() spmc.Partition { return new(partner) },
-		Properties: ffa.PropReceivesDirectReq | ffa.PropReceivesDirectReq2 | ffa.PropNotifications | ffa.PropAArch64,
+		Properties: ffa.PropReceivesDirectReq | ffa.PropReceivesDirectReq2 | ffa.PropIndirectMessages | ffa.PropNotifications | ffa.PropAArch64,
 	})
 	return w, nil
 }
@@ -222,7 +223,11 @@ func conformProperties(w *secureworld.Config) conform.Properties {
 }
 
 // partner is the suite's partition beside OP-TEE (package conform, partner.go).
-type partner struct{ spmc.Services }
+type partner struct {
+	spmc.Services
+	// unfinished are the values that requests end with once their execution contexts run again.
+	unfinished [platform.MaxCPUs]uint64
+}
 
 // Start is documented at spmc.Partition.
 func (p *partner) Start(s spmc.Services) { p.Services = s }
@@ -238,39 +243,69 @@ func (p *partner) Direct2(_ ffa.EndpointID, _ ffa.UUID, payload [14]uint64) ([14
 	return payload, nil
 }
 
+// Run finishes a request.
+func (p *partner) Run(vcpu uint16) ([14]uint64, error) {
+	return [14]uint64{1: p.unfinished[vcpu]}, nil
+}
+
 // Direct does what it is told.
 func (p *partner) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
-	value, err := p.request(payload[0], uint64(uint32(payload[1]))|payload[2]<<32, payload[3], byte(payload[4]))
+	x, offset, value := uint64(uint32(payload[1]))|payload[2]<<32, payload[3], payload[4]
+	var reply [5]uint64
+	var err error
+	switch payload[0] {
+	case conform.PartnerRetrieve:
+		_, err = p.Retrieve(ffa.Handle(x))
+	case conform.PartnerRelinquish:
+		err = p.Relinquish(ffa.Handle(x))
+	case conform.PartnerRead, conform.PartnerWrite:
+		reply[1], err = p.access(ffa.Handle(x), payload[0] == conform.PartnerWrite, offset, byte(value))
+	case conform.PartnerNotify:
+		err = p.Notify(ffa.NonSecurePhysical, x)
+	case conform.PartnerReceive:
+		reply[1], reply[2], err = p.receive()
+	case conform.PartnerSend:
+		err = p.Send(ffa.NonSecurePhysical, ffa.UUID{}, bytes.Repeat([]byte{byte(value)}, int(min(offset, maxSend))), false)
+	case conform.PartnerYield:
+		p.unfinished[p.VCPU()] = value
+		return reply, spmc.Yielded
+	case conform.PartnerPreempt:
+		p.unfinished[p.VCPU()] = value
+		return reply, spmc.Preempted
+	default:
+		err = ffa.InvalidParameters
+	}
 	code := ffa.CodeOf(err)
 	if errors.Is(err, memory.ErrBounds) {
 		code = ffa.InvalidParameters
 	}
-	return [5]uint64{uint64(uint32(code)), uint64(value)}, nil
+	reply[0] = uint64(uint32(code))
+	return reply, nil
 }
 
-func (p *partner) request(request, x, offset uint64, value byte) (byte, error) {
-	b := []byte{value}
-	switch request {
-	case conform.PartnerRetrieve:
-		_, err := p.Retrieve(ffa.Handle(x))
+// maxSend bounds the messages of the partner, in bytes: no buffer holds as much.
+const maxSend = 1 << 20
+
+func (p *partner) access(h ffa.Handle, write bool, offset uint64, value byte) (uint64, error) {
+	region, err := p.Access(h)
+	if err != nil {
 		return 0, err
-	case conform.PartnerRelinquish:
-		return 0, p.Relinquish(ffa.Handle(x))
-	case conform.PartnerNotify:
-		return 0, p.Notify(ffa.NonSecurePhysical, x)
-	case conform.PartnerRead, conform.PartnerWrite:
-		region, err := p.Peek(ffa.Handle(x))
-		switch {
-		case err != nil:
-			return 0, err
-		case !region.Retrieved:
-			return 0, ffa.Denied
-		case request == conform.PartnerRead:
-			err = region.ReadAt(b, offset)
-		default:
-			err = region.WriteAt(b, offset)
-		}
-		return b[0], err
 	}
-	return 0, ffa.InvalidParameters
+	b := []byte{value}
+	if write {
+		return 0, region.WriteAt(b, offset)
+	}
+	err = region.ReadAt(b, offset)
+	return uint64(b[0]), err
+}
+
+func (p *partner) receive() (n, sum uint64, err error) {
+	m, ok := p.Message()
+	if !ok {
+		return 0, 0, ffa.NoData
+	}
+	for _, b := range m.Payload {
+		sum += uint64(b)
+	}
+	return uint64(len(m.Payload)), sum, p.Release()
 }

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"gatehouse/ffa"
 	"gatehouse/smc/optee"
@@ -162,7 +163,70 @@ func messageCases() []Case {
 			t.expect("FFA_RUN of the caller", invalid, uint64(ffa.Run32), 0)
 		})},
 	}
-	return append(cases, indirectCases()...)
+	return append(append(cases, unfinishedCases()...), indirectCases()...)
+}
+
+// sum adds up the bytes of a message.
+func sum(b []byte) (n uint64) {
+	for _, x := range b {
+		n += uint64(x)
+	}
+	return n
+}
+
+// received is the partner's answer about a message of n bytes: w5 is to be looked at.
+func (t *T) received(from ffa.EndpointID, n int) Want {
+	p := ffaReply(uint64(ffa.MsgSendDirectResp32), uint64(from)<<16, 0, 0, uint64(n))
+	p.mask[5] = upper
+	return Want{fmt.Sprintf("a message of %d bytes", n), []pattern{p}}
+}
+
+// unfinishedCases are requests that the partner leaves unfinished.
+func unfinishedCases() []Case {
+	var cases []Case
+	for _, x := range []struct {
+		name     string
+		request  uint64
+		function ffa.Function
+		rule     Rule
+	}{
+		{"yielded", PartnerYield, ffa.Yield32, ffaRule("FFA_YIELD")},
+		{"preempted", PartnerPreempt, ffa.Interrupt32, ffaRule("FFA_INTERRUPT")},
+	} {
+		cases = append(cases, Case{Name: "run-" + x.name, Rule: x.rule,
+			Why: "A request that is not finished is answered with the context in w1, which FFA_RUN goes on with; until then the context is BUSY.", Run: withOPTEE(func(t *T) {
+				p := t.partner(0)
+				left := ffaReply(uint64(x.function), uint64(p.ID)<<16)
+				unfinished := Want{x.function.String() + " with partition and vCPU", []pattern{left}}
+				t.expect("a request that is not finished", unfinished.or(failure(ffa.NotSupported)), tellCall(p.ID, x.request, 0, 0, 0x1234)...)
+				if out := t.last().out; ffa.FunctionOf(&out) == ffa.Error32 {
+					t.skip("the partner finishes all requests")
+				}
+				t.expect("another request", failure(ffa.Busy), tellCall(p.ID, PartnerReceive, 0, 0, 0)...)
+				t.alive()
+				if t.CPUs > 1 {
+					t.expect("FFA_RUN of another context", failure(ffa.Denied, ffa.InvalidParameters, ffa.Busy), uint64(ffa.Run32), uint64(p.ID)<<16|1)
+				}
+				t.expect("FFA_RUN", t.finished(p.ID, 0x1234), uint64(ffa.Run32), uint64(p.ID)<<16)
+				t.expect("FFA_RUN of what is finished", failure(ffa.Denied, ffa.InvalidParameters, ffa.Busy), uint64(ffa.Run32), uint64(p.ID)<<16)
+				t.tell("another request", p.ID, PartnerReceive, 0, 0, 0, ffa.NoData)
+			})}, Case{Name: "run-" + x.name + "-migrated", Rule: x.rule, Needs: NeedCPUs,
+			Why: "The client may have moved to another processor before FFA_RUN: the vCPU in w1 says which context goes on.", Run: withOPTEE(func(t *T) {
+				p := t.partner(0)
+				out := t.call(tellCall(p.ID, x.request, 0, 0, 0x1234)...)
+				if ffa.FunctionOf(&out) == ffa.Error32 {
+					t.skip("the partner finishes all requests")
+				}
+				t.cpu = 1
+				t.expect("FFA_RUN from another processor", t.finished(p.ID, 0x1234), uint64(ffa.Run32), out[1])
+			})})
+	}
+	return cases
+}
+
+// finished is the partner's answer to a request that was left unfinished before.
+func (t *T) finished(from ffa.EndpointID, value uint64) Want {
+	return Want{"the response to the request", []pattern{ffaReply(uint64(ffa.MsgSendDirectResp32), uint64(from)<<16, 0, 0, value)}}
 }
 
 func indirectCases() []Case {
@@ -196,16 +260,74 @@ func indirectCases() []Case {
 			t.indirect(good(0x8001), payload)
 			send2(t, "FFA_MSG_SEND2 without buffers", failure(ffa.Denied, ffa.InvalidParameters), 0, 0)
 		})},
-		{Name: "indirect", Rule: rule, Why: "A partition that announces it receives indirect messages takes one.", Run: withOPTEE(func(t *T) {
+		{Name: "indirect", Rule: rule, Why: "A partition that announces it receives indirect messages takes one; TX is the sender's again at once.", Run: withOPTEE(func(t *T) {
 			to := t.partner(ffa.PropIndirectMessages)
 			t.indirect(good(to.ID), payload)
 			send2(t, "FFA_MSG_SEND2", success(), 0, 0)
+			t.write(t.tx, make([]byte, page))
+			out := t.expect("what the partner received", t.received(to.ID, len(payload)), tellCall(to.ID, PartnerReceive, 0, 0, 0)...)
+			t.require(out[5] == sum(payload), "what the partner received", "the sum of the payload in w5")
+			t.tell("a second message", to.ID, PartnerReceive, 0, 0, 0, ffa.NoData)
 		})},
-		{Name: "indirect-rx-full", Rule: rule, Why: "A receiver that has not taken the first message is BUSY.", Run: withOPTEE(func(t *T) {
+		{Name: "indirect-1.1-header", Rule: rule, Why: "At version 1.1 the header has 20 bytes and no UUID.", Run: func(t *T) {
+			t.startVersion(ffa.Version1_1)
+			to := t.partner(ffa.PropIndirectMessages)
+			h := ffa.IndirectHeader{Offset: ffa.IndirectHeaderSize1_1, Receiver: to.ID, Size: uint32(len(payload))}
+			t.write(t.tx, append(h.AppendTo(nil, ffa.Version1_1), payload...))
+			send2(t, "FFA_MSG_SEND2", success(), 0, 0)
+			out := t.expect("what the partner received", t.received(to.ID, len(payload)), tellCall(to.ID, PartnerReceive, 0, 0, 0)...)
+			t.require(out[5] == sum(payload), "what the partner received", "the sum of the payload in w5")
+		}},
+		{Name: "indirect-unknown-uuid", Rule: rule, Why: "The receiver does not speak that protocol.", Run: withOPTEE(func(t *T) {
+			to := t.partner(ffa.PropIndirectMessages)
+			h := good(to.ID)
+			h.UUID = ffa.UUIDFromWords([4]uint32{1, 2, 3, 4})
+			t.indirect(h, payload)
+			send2(t, "FFA_MSG_SEND2 to an unknown protocol", malformed.or(failure(ffa.Denied)), 0, 0)
+			t.tell("what the partner received", to.ID, PartnerReceive, 0, 0, 0, ffa.NoData)
+		})},
+		{Name: "indirect-rx-full", Rule: rule, Why: "A receiver that has not taken the first message is BUSY, and keeps it.", Run: withOPTEE(func(t *T) {
 			to := t.partner(ffa.PropIndirectMessages)
 			t.indirect(good(to.ID), payload)
 			send2(t, "FFA_MSG_SEND2", success(), 0, 0)
-			send2(t, "FFA_MSG_SEND2 again", failure(ffa.Busy).or(success()), 0, 0)
+			t.indirect(good(to.ID), []byte("another message!"))
+			send2(t, "FFA_MSG_SEND2 again", failure(ffa.Busy), 0, 0)
+			out := t.expect("what the partner received", t.received(to.ID, len(payload)), tellCall(to.ID, PartnerReceive, 0, 0, 0)...)
+			t.require(out[5] == sum(payload), "what the partner received", "the first message")
+			send2(t, "FFA_MSG_SEND2 after it was taken", success(), 0, 0)
+		})},
+		{Name: "indirect-to-normal-world", Rule: rule, Why: "A message of a partition arrives in RX, which is the kernel's until it releases it; a framework notification tells.", Run: notifying(func(t *T) {
+			from := t.partner(ffa.PropIndirectMessages)
+			t.fill(t.rx-page, 3*page)
+			t.tell("send", from.ID, PartnerSend, 0, 100, 0x42)
+			h, err := ffa.ParseIndirectHeader(t.read(t.rx, page), t.version)
+			if err != nil || h.Sender != from.ID || h.Receiver != ffa.NonSecurePhysical || h.Size != 100 || h.Offset < 24 {
+				t.failf("a header with sender, receiver and size", "RX holds %+v: %v", h, err)
+			}
+			for i, b := range t.read(t.rx+uint64(h.Offset), 100) {
+				if b != 0x42 {
+					t.failf("the payload", "byte %d of the payload is %#x", i, b)
+				}
+			}
+			t.filled("the page before RX", t.rx-page, page)
+			t.filled("the page behind RX", t.rx+page, page)
+			t.expect("FFA_PARTITION_INFO_GET while RX is full", failure(ffa.Busy), infoGet([4]uint64{}, 0)...)
+			t.tell("send again", from.ID, PartnerSend, 0, 100, 0x43, ffa.Busy)
+			t.expect("FFA_NOTIFICATION_GET from the SPM", success(0, 0, 0, 0, ffa.RXFull, 0), getCall(0, 0, 4)...)
+			t.expect("FFA_RX_RELEASE", success(), uint64(ffa.RXRelease32))
+			t.tell("send after the release", from.ID, PartnerSend, 0, 100, 0x43)
+		})},
+		{Name: "indirect-to-normal-world-too-long", Rule: rule, Why: "A message that is longer than RX is refused, and writes nothing behind it.", Run: notifying(func(t *T) {
+			from := t.partner(ffa.PropIndirectMessages)
+			t.fill(t.rx, 2*page)
+			t.tell("send", from.ID, PartnerSend, 0, page, 0x42, ffa.InvalidParameters, ffa.NoMemory)
+			t.filled("RX and the page behind", t.rx, 2*page)
+			t.expect("FFA_RX_RELEASE", failure(ffa.Denied), uint64(ffa.RXRelease32))
+		})},
+		{Name: "indirect-to-normal-world-without-buffers", Rule: rule, Why: "There is no RX.", Run: notifying(func(t *T) {
+			from := t.partner(ffa.PropIndirectMessages)
+			t.expect("FFA_RXTX_UNMAP", success(), uint64(ffa.RXTXUnmap32))
+			t.tell("send", from.ID, PartnerSend, 0, 16, 0x42, ffa.Denied, ffa.InvalidParameters)
 		})},
 	}
 	for _, h := range []struct {

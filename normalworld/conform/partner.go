@@ -17,6 +17,14 @@ const (
 	PartnerWrite
 	// PartnerNotify is FFA_NOTIFICATION_SET of a bitmap to the normal world's kernel.
 	PartnerNotify
+	// PartnerReceive takes the indirect message out of the partner's RX buffer: its length in w4, the sum of its bytes in
+	// w5; NO_DATA without one. PartnerSend is FFA_MSG_SEND2 of as many bytes as the offset says, each of them the value.
+	PartnerReceive
+	PartnerSend
+	// PartnerYield and PartnerPreempt leave the request unfinished, by FFA_YIELD and FFA_INTERRUPT. FFA_RUN finishes it: w4 is
+	// the value.
+	PartnerYield
+	PartnerPreempt
 )
 
 // PartnerUUID is the protocol of the partner.
@@ -58,6 +66,10 @@ func (t *T) tell(what string, to ffa.EndpointID, request uint64, x uint64, offse
 		w.text += " " + c.String()
 		w.any = append(w.any, reply(uint64(uint32(c))))
 	}
-	out := t.expect(what, w, uint64(ffa.MsgSendDirectReq32), uint64(to), 0, request, uint64(uint32(x)), x>>32, offset, value)
+	out := t.expect(what, w, tellCall(to, request, x, offset, value)...)
 	return out[4]
+}
+
+func tellCall(to ffa.EndpointID, request, x, offset, value uint64) []uint64 {
+	return []uint64{uint64(ffa.MsgSendDirectReq32), uint64(to), 0, request, uint64(uint32(x)), x >> 32, offset, value}
 }
