@@ -56,6 +56,9 @@ func boot(t testing.TB, name string, elf []byte, change func(*platform.Config)) 
 func TestImages(t *testing.T) {
 	for _, img := range images.All() {
 		t.Run(img.Name, func(t *testing.T) {
+			if img.Name == "bench" && testing.Short() {
+				t.Skip("200 million instructions; the full run has them")
+			}
 			out, _, exit := boot(t, img.Name, img.ELF, func(c *platform.Config) { c.CPUs = max(img.CPUs, 1) })
 			if exit.Reason != platform.PoweredOff {
 				t.Errorf("ended with %+v", exit)
