@@ -7,6 +7,7 @@ import (
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
 	"gatehouse/secureworld/firewall"
+	"gatehouse/secureworld/manifest"
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
@@ -50,6 +51,9 @@ type Partition struct {
 	Messaging []ffa.PartitionProperties
 	// Version is the FF-A version that it was written for; 0 for the SPMC's.
 	Version ffa.Version
+	// MaxRegions and MaxPages bound the memory transactions that it receives at one time and their pages; 0 for no bound.
+	MaxRegions uint32
+	MaxPages   uint64
 	// New makes its behaviour at each reset. Nil stands for the OP-TEE service, which at most one partition can be.
 	New func() spmc.Partition
 }
@@ -126,11 +130,9 @@ func DefaultConfig() Config {
 		ABI: ABIBoth,
 		TZASC: TZASC{Enabled: true, Base: 0x0B00_0000, Action: firewall.ActionAbort,
 			Normal: memory.Access{Read: all, Write: all}},
-		SPMC: ffa.SPMC,
-		SRI:  8,
-		Partitions: []Partition{{
-			ID: 0x8001, UUIDs: []ffa.UUID{uuid}, Properties: ffa.PropReceivesDirectReq | ffa.PropAArch64,
-		}},
+		SPMC:       ffa.SPMC,
+		SRI:        8,
+		Partitions: []Partition{builtin(manifest.OPTEE())},
 		OPTEE: OPTEE{
 			UUID: uuid, Major: 4, Minor: 9, Threads: 8, DynamicPools: true,
 			UseCases: []tee.UseCase{

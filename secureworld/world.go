@@ -124,7 +124,8 @@ func (w *World) services() error {
 		MaxVMs:        w.cfg.Limits.VMs, SlicePages: w.cfg.Limits.Slice, SRI: w.cfg.SRI,
 	}, w.host, w.space, w.log)
 	for _, p := range w.cfg.Partitions {
-		info := spmc.Info{ID: p.ID, Contexts: p.Contexts, Properties: p.Properties, Version: p.Version}
+		info := spmc.Info{ID: p.ID, Contexts: p.Contexts, Properties: p.Properties, Version: p.Version,
+			MaxRegions: p.MaxRegions, MaxPages: p.MaxPages}
 		for i, u := range p.UUIDs {
 			service := spmc.Service{UUID: u, Properties: p.Properties}
 			if p.Messaging != nil {

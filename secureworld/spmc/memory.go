@@ -269,6 +269,9 @@ func (s *SPMC) take(kind ffa.TransactionKind) (*memory.Object, error) {
 	d := &s.descriptor
 	access := memory.Access{Read: 0xFFFF, Write: 0xFFFF}
 	for _, e := range d.Receivers {
+		if err := s.room(s.find(e.Receiver), d.TotalPages()); err != nil {
+			return nil, err
+		}
 		o := Offer{Kind: kind, Sender: d.Sender, Tag: d.Tag, Permissions: e.Permissions, Ranges: s.ranges}
 		a, err := s.find(e.Receiver).Offer(&o)
 		if err != nil {
@@ -287,6 +290,24 @@ func (s *SPMC) take(kind ffa.TransactionKind) (*memory.Object, error) {
 	default:
 		return s.space.Donate(s.ranges, zero)
 	}
+}
+
+// room reports whether one more transaction, of so many pages, is within what a partition may borrow.
+func (s *SPMC) room(p *partition, pages uint64) error {
+	if p.MaxRegions == 0 && p.MaxPages == 0 {
+		return nil
+	}
+	regions := uint64(1)
+	for i := range s.slots {
+		if t := &s.slots[i]; t.object != nil && t.borrower(p.ID) != nil {
+			regions++
+			pages += t.object.Size() / memory.PageSize
+		}
+	}
+	if p.MaxRegions != 0 && regions > uint64(p.MaxRegions) || p.MaxPages != 0 && pages > p.MaxPages {
+		return ffa.NoMemory
+	}
+	return nil
 }
 
 // reclaim is FFA_MEM_RECLAIM. Flags are refused: protected memory is always scrubbed, and shared memory was never out of the

@@ -64,6 +64,10 @@ type Info struct {
 	Contexts   uint16
 	Properties ffa.PartitionProperties // those of the partition as a whole
 	Version    ffa.Version             // that it was written for; 0 for the SPMC's own
+	// MaxRegions bounds the memory transactions that it is a receiver of at one time, MaxPages their pages of 4 KiB. 0 stands
+	// for no bound. More is NO_MEMORY.
+	MaxRegions uint32
+	MaxPages   uint64
 }
 
 type partition struct {

@@ -56,6 +56,20 @@ func (v Services) Peek(h ffa.Handle) (Region, error) {
 	return t.region(b), nil
 }
 
+// Borrowers gives what the sender offers to each receiver of a transaction. A request that names them all needs it; elsewhere the
+// sender tells its borrowers by a message.
+func (v Services) Borrowers(h ffa.Handle) ([]ffa.EMAD, error) {
+	t, _, err := v.borrower(h)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ffa.EMAD, len(t.borrowers))
+	for i := range list {
+		list[i] = t.borrowers[i].EMAD
+	}
+	return list, nil
+}
+
 // Access is Peek for memory that the partition has retrieved: DENIED where it has not.
 func (v Services) Access(h ffa.Handle) (Region, error) {
 	r, err := v.Peek(h)

@@ -144,7 +144,7 @@ func Traced(log trace.Log, cpu int, r *ffa.Registers, call func(*ffa.Registers))
 func put(r *ffa.Registers, reply ffa.Registers) { copy(r[:8], reply[:8]) }
 
 // fail writes FFA_ERROR.
-func fail(r *ffa.Registers, err error) { put(r, ffa.ErrorReply(code(err))) }
+func fail(r *ffa.Registers, err error) { put(r, ffa.ErrorReply(CodeOf(err))) }
 
 // result writes reply, or FFA_ERROR where err is set.
 func result(r *ffa.Registers, reply ffa.Registers, err error) {
@@ -329,9 +329,11 @@ func (s *SPMC) retrieveFeatures(in uint32) (ffa.Registers, error) {
 	return ffa.FeaturesReply(out, 0), nil
 }
 
-// code is the FF-A code for an error of this package, of package ffa or of package memory.
-func code(err error) ffa.Error {
+// CodeOf is the FF-A code for an error of this package, of package ffa or of package memory, and 0 for none.
+func CodeOf(err error) ffa.Error {
 	switch {
+	case err == nil:
+		return 0
 	case errors.Is(err, memory.ErrNotNormal), errors.Is(err, memory.ErrState):
 		return ffa.Denied
 	case errors.Is(err, memory.ErrOverlap), errors.Is(err, memory.ErrBounds):
