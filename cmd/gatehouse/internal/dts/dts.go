@@ -39,7 +39,8 @@ func Parse(blob []byte) (*dt.FDT, error) {
 	if err := check(blob); err != nil {
 		return nil, err
 	}
-	tree, err := dt.ReadFDT(bytes.NewReader(blob))
+	// One byte more: package dt cannot read an empty strings block at the end of a blob.
+	tree, err := dt.ReadFDT(bytes.NewReader(append(blob[:len(blob):len(blob)], 0)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBlob, err)
 	}
@@ -69,11 +70,26 @@ func check(blob []byte) error {
 	case names < headerSize || names+namesSize > size:
 		return bad("strings block at %#x with %#x bytes", names, namesSize)
 	}
-	return checkStructure(blob[structure:structure+structureSize], namesSize)
+	return checkStructure(blob[structure:structure+structureSize], blob[names:names+namesSize])
 }
 
-// checkStructure follows the tokens: lengths within the block, nodes that end, one root.
-func checkStructure(b []byte, namesSize uint64) error {
+// validName reports whether a name, which ends at the first zero byte of b, is one that source can have (2.2.1, 2.2.4). Length
+// is not looked at: there are trees with long names.
+func validName(b []byte) bool {
+	for i, c := range b {
+		switch {
+		case c == 0:
+			return i > 0
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte(",._+*#?@-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// checkStructure follows the tokens: lengths within the block, nodes that end, one root, names of which source can be made.
+func checkStructure(b, names []byte) error {
 	bad := func(what string, at int) error {
 		return fmt.Errorf("%w: %s at %#x of the structure block", ErrBlob, what, at)
 	}
@@ -91,10 +107,13 @@ func checkStructure(b []byte, namesSize uint64) error {
 			if n < 0 {
 				return bad("name without an end", here)
 			}
-			at += (n + 4) &^ 3
-			if depth == 0 {
+			switch {
+			case depth == 0:
 				roots++
+			case !validName(b[at:]):
+				return bad("node with a strange name", here)
 			}
+			at += (n + 4) &^ 3
 			if depth++; depth > maxDepth || roots > 1 {
 				return bad("node that is too deep, or beside the root,", here)
 			}
@@ -107,8 +126,11 @@ func checkStructure(b []byte, namesSize uint64) error {
 				return bad("misplaced property", here)
 			}
 			n, name := uint64(binary.BigEndian.Uint32(b[at:])), uint64(binary.BigEndian.Uint32(b[at+4:]))
-			if n > uint64(len(b)-at-8) || name >= namesSize {
+			if n > uint64(len(b)-at-8) || name >= uint64(len(names)) {
 				return bad("property that leaves its block", here)
+			}
+			if !validName(names[name:]) {
+				return bad("property with a strange name", here)
 			}
 			at += 8 + (int(n)+3)&^3
 		case nop:

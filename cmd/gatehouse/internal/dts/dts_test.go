@@ -102,6 +102,9 @@ func TestParse(t *testing.T) {
 	if err != nil || len(tree.RootNode.Properties) != 1 || tree.RootNode.Properties[0].Name != "reg" {
 		t.Fatalf("%+v, %v", tree, err)
 	}
+	if _, err := Parse(blob([]uint32{beginNode, 0, endNode, end}, "")); err != nil {
+		t.Errorf("no property at all: %v", err)
+	}
 	deep := []uint32{}
 	for range maxDepth + 1 {
 		deep = append(deep, beginNode, 0)
@@ -110,6 +113,11 @@ func TestParse(t *testing.T) {
 		structure []uint32
 		names     string
 	}{
+		"node without name":  {[]uint32{beginNode, 0, beginNode, 0, endNode, endNode, end}, ""},
+		"node with a space":  {[]uint32{beginNode, 0, beginNode, 0x61206200, endNode, endNode, end}, ""},
+		"node not ASCII":     {[]uint32{beginNode, 0, beginNode, 0xc3a90000, endNode, endNode, end}, ""},
+		"empty name":         {[]uint32{beginNode, 0, property, 0, 0, endNode, end}, "\x00"},
+		"property with {":    {[]uint32{beginNode, 0, property, 0, 0, endNode, end}, "a{\x00"},
 		"no tokens":          {nil, ""},
 		"no end":             {[]uint32{beginNode, 0, endNode}, ""},
 		"no root":            {[]uint32{end}, ""},
