@@ -86,7 +86,9 @@ static void load(const struct regs *r, int v81)
 	write("tcr_el3", r->tcr_el3);
 	write("ttbr0_el3", r->ttbr0_el3);
 	write("mair_el3", r->mair_el3);
-	asm volatile("isb\n\ttlbi alle1\n\ttlbi alle2\n\ttlbi alle3\n\tic iallu\n\tdsb sy\n\tisb" : : : "memory");
+	if (r->scr_el3 & 1) // UNDEFINED while EL2 is not enabled
+		asm volatile("tlbi alle2" : : : "memory");
+	asm volatile("isb\n\ttlbi alle1\n\ttlbi alle3\n\tic iallu\n\tdsb sy\n\tisb" : : : "memory");
 }
 
 static void execute(const struct regs *r, const struct op *o, int v81)
