@@ -38,8 +38,8 @@ const (
 	moods
 )
 
-func newGenerator(x *machine, seed uint64) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 0x6A7E)), x: x, made: map[uint64]int{}}
+func newGenerator(x *machine, source rand.Source) *generator {
+	return &generator{Rand: rand.New(source), x: x, made: map[uint64]int{}}
 }
 
 func (g *generator) percent(n int) bool { return g.IntN(100) < n }
@@ -50,6 +50,9 @@ func pick[T any](g *generator, list []T) T { return list[g.IntN(len(list))] }
 func (g *generator) next() *step {
 	if g.left--; g.left < 0 {
 		g.mood, g.left = mood(g.IntN(int(moods))), 40+g.IntN(160)
+		if g.percent(25) {
+			g.mood = returning
+		}
 	}
 	s := g.step()
 	s.id, s.cpu = g.id, g.IntN(numCPUs)
@@ -375,7 +378,7 @@ func (g *generator) send(k kind) *step {
 	switch {
 	case k == share && g.percent(50), k != share && emads[0].id == vaultID && g.percent(40):
 		n = 1 + g.IntN(4)
-	case k == share && g.percent(6):
+	case k == share && g.percent(12):
 		n = 20 + g.IntN(300)
 	}
 	for range n {

@@ -228,13 +228,11 @@ func (m *model) all(s span, ok func(*page) bool) bool {
 	return true
 }
 
-// open reports whether the normal world may access s.
+// open reports whether s is memory that the normal world has access to. The secure world reads nothing else on its behalf, even
+// where no controller enforces it.
 func (m *model) open(s span) bool {
-	return m.all(s, func(p *page) bool { return !m.closed(p) })
+	return m.all(s, func(p *page) bool { return !p.protected() })
 }
-
-// closed: without a controller nothing is enforced, but the secure world does not read there for the normal world.
-func (m *model) closed(p *page) bool { return p.protected() }
 
 // may is the access matrix: whether a master gets through to the page at addr.
 func (m *model) may(addr uint64, nsaid int, secure, write bool) bool {
@@ -252,19 +250,19 @@ func (m *model) may(addr uint64, nsaid int, secure, write bool) bool {
 	return mask>>nsaid&1 != 0
 }
 
-// touch notes what a call is about.
+// touch notes pages that a call is about: the first ones of s, and the last one.
 func (m *model) touch(s span) {
-	for n := 0; n < 4 && m.inRAM(span{s.base, 1}) && s.size > 0; n++ {
-		m.touched = append(m.touched, s.base&^(pageSize-1))
-		if last := s.end() - 1; s.size > 4*pageSize && m.inRAM(span{last, 1}) {
-			m.touched = append(m.touched, last&^(pageSize-1))
-		}
-		k := min(s.size, pageSize-s.base%pageSize)
-		s.base, s.size = s.base+k, s.size-k
+	if s.size == 0 || s.base+s.size < s.base {
+		return
+	}
+	first, last := s.base&^(pageSize-1), (s.end()-1)&^(pageSize-1)
+	m.touched = append(m.touched, last)
+	for a := first; a < last && a < first+4*pageSize; a += pageSize {
+		m.touched = append(m.touched, a)
 	}
 }
 
-// whole reports ranges of whole pages of memory without a page in common.
+// disjoint reports whether no two ranges have a byte in common.
 func disjoint(ranges []span) bool {
 	s := slices.Clone(ranges)
 	slices.SortFunc(s, func(a, b span) int { return cmp.Compare(a.base, b.base) })

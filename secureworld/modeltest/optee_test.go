@@ -112,7 +112,6 @@ type message struct {
 
 	private span           // the page of an argument that is not registered
 	looked  []*transaction // shares that it names
-	buffers []*buffer      // registered buffers that it names
 	results []result       // of a message that is accepted
 	short   []result       // with SHORT_BUFFER
 	data    []datum        // written to memory by a message that is accepted
@@ -969,17 +968,14 @@ func (c *call) withHandle(a *answer, h uint64) func(*regs) string {
 			if t != nil && t.receiver(opteeID) != nil && t.receiver(opteeID).retrieved == no {
 				t.receiver(opteeID).retrieved = unknown
 			}
-			switch {
-			case g != nil:
+			if g != nil {
 				for _, t := range g.looked {
 					if x := t.receiver(opteeID); x.retrieved == no {
 						x.retrieved = unknown
 					}
 				}
-				fallthrough
-			default:
-				m.event = ""
 			}
+			m.event = ""
 			if out[3] == 0xFFFF_000D {
 				return "BUSY although no other call is under way"
 			}

@@ -3,6 +3,7 @@ package modeltest
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ func play(setup int, seed uint64, n int, f faults) (steps []*step, x *machine, f
 		return nil, nil, nil, err
 	}
 	defer x.close()
-	g := newGenerator(x, seed)
+	g := newGenerator(x, rand.NewPCG(seed, 0x6A7E))
 	for range n {
 		s := g.next()
 		steps = append(steps, s)

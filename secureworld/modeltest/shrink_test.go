@@ -121,18 +121,18 @@ func describe(b *strings.Builder, x *machine, s *step) {
 	in, pokes := x.resolve(s)
 	fid := uint32(in[0]) &^ (1 << 16)
 	name, fields := ffa.Describe(&in)
-	reply, results := ffa.DescribeReply(ffa.FunctionOf(&in), &x.lastOut)
+	reply, results := ffa.DescribeReply(ffa.FunctionOf(&in), &x.out)
 	if name == "" {
 		name, fields = optee.Describe(&in)
-		reply, results = optee.DescribeReply(smc.Function(fid), &x.lastOut)
+		reply, results = optee.DescribeReply(smc.Function(fid), &x.out)
 	}
 	if name == "" {
 		name, fields = smc.Describe(&in)
-		reply, results = smc.DescribeReply(smc.Function(fid), &x.lastOut)
+		reply, results = smc.DescribeReply(smc.Function(fid), &x.out)
 	}
 	fmt.Fprintf(b, "%4d cpu%d %s: %s\n          -> %s\n", s.id, s.cpu, s.what, ffa.Format(name, fields), ffa.Format(reply, results))
 	if name == "" {
-		fmt.Fprintf(b, "          %x -> %x\n", in[:8], x.lastOut[:8])
+		fmt.Fprintf(b, "          %x -> %x\n", in[:8], x.out[:8])
 	}
 	for _, p := range pokes {
 		fmt.Fprintf(b, "          writes %d bytes at %#x: %s\n", len(p.data), p.addr, describePoke(x, fid, p.data))
