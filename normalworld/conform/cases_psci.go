@@ -255,5 +255,8 @@ func psciCases() []Case {
 				t.cpuOn("CPU_ON at a good address", on, t.MPIDR[1], t.buf, 0)
 			}})
 	}
-	return cases
+	return there(func(t *T) {
+		out := t.call(uint64(smc.PSCIVersion))
+		t.require(out[0] >= uint64(smc.PSCIVersion0_2) && out[0] < 2<<16, "PSCI_VERSION", "0.2 or 1.x")
+	}, cases)
 }

@@ -136,26 +136,26 @@ func smcccCases() []Case {
 	} {
 		cases = append(cases, Case{Name: "unknown-" + u.name, Rule: unknownFunction, Why: u.why + " The answer is -1 in all of x0.", Run: isUnknown(u.function)})
 	}
-	return append(cases, trngCases()...)
+	return there(func(t *T) {
+		out := t.call(version)
+		t.require(out[0] >= uint64(smc.Version1_0) && out[0] < 2<<16, "SMCCC_VERSION", "x0 = 1.x, upper half zero")
+	}, append(cases, trngCases()...))
 }
 
-// trngFeature asks whether a TRNG function exists, and skips the case where there is no TRNG.
+// trng skips the case where there is no TRNG.
 func (t *T) trng() {
 	out := t.expect("TRNG_VERSION", anything(), uint64(smc.TRNGVersion))
 	if int32(out[0]) == int32(smc.TRNGNotSupported) {
 		t.skip("the target has no TRNG")
 	}
+	t.require(out[0] >= 0x1_0000 && out[0]>>31 == 0, "TRNG_VERSION", "x0 = 1.0 or later, or NOT_SUPPORTED")
 }
 
 func trngCases() []Case {
 	bits := func(function smc.Function, n uint64) []uint64 { return []uint64{uint64(function), n} }
 	entropy := smc.TRNGSuccess
 	return []Case{
-		{Name: "trng-version", Rule: trngRule("TRNG_VERSION"), Why: "Version 1.0 or later, or NOT_SUPPORTED.", Run: func(t *T) {
-			t.trng()
-			out := t.call(uint64(smc.TRNGVersion))
-			t.require(out[0] >= 0x1_0000 && out[0]>>31 == 0, "TRNG_VERSION", "x0 = 1.0 or later")
-		}},
+		{Name: "trng-version", Rule: trngRule("TRNG_VERSION"), Why: "Version 1.0 or later, or NOT_SUPPORTED.", Run: (*T).trng},
 		{Name: "trng-features", Rule: trngRule("TRNG_FEATURES"), Why: "All functions of the interface are there or none.", Run: func(t *T) {
 			t.trng()
 			for _, f := range []smc.Function{smc.TRNGVersion, smc.TRNGFeatures, smc.TRNGGetUUID, smc.TRNGRnd32, smc.TRNGRnd64} {

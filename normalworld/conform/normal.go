@@ -115,12 +115,26 @@ func (t *T) startVersion(v ffa.Version) {
 	t.findOPTEE()
 }
 
-// start makes the service reachable over an ABI. Over OP-TEE's own one nothing needs to be done before.
+// start makes the service reachable over an ABI. Over OP-TEE's own one its UUID is all that Linux looks for before.
 func (t *T) start(a abi) {
+	t.abi = a
 	if a == overFFA {
 		t.startFFA()
+		return
 	}
-	t.abi = a
+	t.expect("CALLS_UID", returns("OP-TEE's SMC ABI", smcWords(optee.CallsUUID())...), uint64(optee.CallsUID))
+}
+
+// there precedes each case of cases with a check that what it is about is there: a dead target shall pass nothing.
+func there(check func(t *T), cases []Case) []Case {
+	for i := range cases {
+		run := cases[i].Run
+		cases[i].Run = func(t *T) {
+			check(t)
+			run(t)
+		}
+	}
+	return cases
 }
 
 // region is one range of a transaction.
