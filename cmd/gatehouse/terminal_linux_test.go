@@ -100,3 +100,27 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("screen: %q", got)
 	}
 }
+
+// A signal ends the machine in order: its output is out, and the status says which signal it was.
+func TestSignal(t *testing.T) {
+	path := image(t, func(p *code) {
+		p.put('>')
+		p.put('<')
+		p.word(insSelf)
+	})
+	out := &writes{came: make(chan struct{}, 1)}
+	var stderr bytes.Buffer
+	status := make(chan int, 1)
+	go func() { status <- run([]string{"boot", "-kernel", path, "-timeout", "60s"}, nil, out, &stderr) }()
+	// The first byte says that signals are watched.
+	<-out.came
+	if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-status; s != 128+int(unix.SIGTERM) || stderr.Len() != 0 {
+		t.Errorf("status %d, %q", s, &stderr)
+	}
+	if got := strings.Join(out.list(), ""); got != "><" {
+		t.Errorf("output %q", got)
+	}
+}
