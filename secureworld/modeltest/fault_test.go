@@ -227,7 +227,7 @@ var planted = []struct {
 			}
 		})
 	}},
-	{"a reclaim without effect", "both", "access", func() faults {
+	{"a reclaim without effect", "both", "contents", func() faults {
 		return faults{smc: func(x *machine, s *step, r *regs) {
 			t := x.model.live(r[1]&0xFFFF_FFFF | r[2]<<32)
 			if fidOf(r) == ffaReclaim && t != nil && t.kind == lend && !held(t) && r[3] == 0 {

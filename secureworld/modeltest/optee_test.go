@@ -282,6 +282,9 @@ func (g *message) invoke() {
 		return
 	}
 	if !g.m.sessions[i].copier {
+		for _, r := range refs {
+			g.guarded(r)
+		}
 		g.devices(refs)
 		return
 	}
@@ -428,6 +431,14 @@ func (g *message) resolve(p param) ref {
 		r.at.each(r.off, min(r.size, 16*pageSize), g.m.touch)
 	}
 	return r
+}
+
+// guarded notes that protected memory need not be taken by what has no business with it: services and applications that are not
+// part of a secure data path.
+func (g *message) guarded(r ref) {
+	if r.mem && !r.null && r.protected {
+		g.perhaps(anyResult, "protected memory for ordinary data")
+	}
 }
 
 // sized reports whether a NULL reference has a size. Whether an application is told that size differs between implementations, so
@@ -712,6 +723,7 @@ func (g *message) config() {
 	}
 	results := []result{{0, 0, use.minimum}, {0, 2, use.paBits}, {1, 1, 0}}
 	if g.smc {
+		g.guarded(out)
 		if !out.null {
 			g.perhaps(anyResult|shortBuffer, "a list that is not asked for")
 		}
@@ -719,6 +731,7 @@ func (g *message) config() {
 		return
 	}
 	results[2].value = 4
+	g.guarded(out)
 	if g.must != 0 || g.sized(out) {
 		return
 	}

@@ -88,12 +88,16 @@ func TestSequencesRepeat(t *testing.T) {
 	}
 }
 
-// tape makes a fuzzer's bytes a source of choices, one byte each.
-type tape struct{ b []byte }
+// tape makes a fuzzer's bytes a source of choices, one byte each. Behind its end there is one more sequence, so that the step
+// under way is finished.
+type tape struct {
+	b    []byte
+	rest rand.Source
+}
 
 func (t *tape) Uint64() uint64 {
 	if len(t.b) == 0 {
-		return 0
+		return t.rest.Uint64()
 	}
 	v := uint64(t.b[0])
 	t.b = t.b[1:]
@@ -117,7 +121,7 @@ func FuzzModel(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer x.close()
-		source := &tape{in}
+		source := &tape{in, rand.NewPCG(1, 2)}
 		g := newGenerator(x, source)
 		var steps []*step
 		for len(steps) < 300 && len(source.b) > 0 {
