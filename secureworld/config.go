@@ -63,12 +63,23 @@ type OPTEE struct {
 	UUID ffa.UUID // that GET_OS_UUID answers
 	// Major, Minor and Build are the version of the trusted OS that clients print.
 	Major, Minor, Build uint32
-	// Threads is how many calls clients are told that they may make at one time.
+	// Threads is how many calls clients may have under way at one time, 1 to tee.MaxThreads.
 	Threads  uint32
 	UseCases []tee.UseCase
-	// DynamicPools lets the normal world lend protected memory. Over the SMC ABI a Carveout takes their place.
+	// DynamicPools lets the normal world lend protected memory. Over the SMC ABI carve-outs take their place.
 	DynamicPools bool
-	// NewTAs makes the pseudo-TAs beside the device enumeration, at each reset. It may be nil.
+	// RSTMEM makes the interface to protected memory that of the 2024 proposal (version 4) where it differs.
+	RSTMEM bool
+	// NotifyINTID is the edge-triggered SPI, 32 to 1019, of asynchronous notifications over the SMC ABI. With 0 there are none,
+	// over FF-A neither.
+	NotifyINTID uint32
+	// SHM is memory of the normal world that the SMC ABI offers as reserved shared memory, beside dynamic shared memory or,
+	// with NoDynamicSHM, instead of it. Size 0 stands for none.
+	SHM          memory.Range
+	NoDynamicSHM bool
+	// NoRPCArg makes the SMC ABI ask clients for the memory of RPC arguments, as before it had the capability RPC_ARG.
+	NoRPCArg bool
+	// NewTAs makes the pseudo-TAs beside the device enumeration, at each reset. Nil stands for those of package pta.
 	NewTAs func() []tee.PseudoTA
 }
 
@@ -94,7 +105,7 @@ type Config struct {
 	Partitions []Partition
 	OPTEE      OPTEE
 	// Carveout is memory within the normal world's that is protected from reset on, for the use case CarveoutUse. Size 0
-	// stands for none.
+	// stands for none. Carve-outs of further use cases stand with these.
 	Carveout    memory.Range
 	CarveoutUse optee.UseCase
 	// SecureRAM is memory within the normal world's that only the secure world may access. Size 0 stands for none.
@@ -104,6 +115,9 @@ type Config struct {
 	TRNG bool
 	Seed uint64
 }
+
+// notifyINTID is the board's interrupt for asynchronous notifications: SPI 134, counted as the GIC counts.
+const notifyINTID = 32 + 134
 
 func masters(ids ...uint8) (mask uint16) {
 	for _, id := range ids {
@@ -134,7 +148,7 @@ func DefaultConfig() Config {
 		SRI:        8,
 		Partitions: []Partition{builtin(manifest.OPTEE())},
 		OPTEE: OPTEE{
-			UUID: uuid, Major: 4, Minor: 9, Threads: 8, DynamicPools: true,
+			UUID: uuid, Major: 4, Minor: 9, Threads: 8, DynamicPools: true, NotifyINTID: notifyINTID,
 			UseCases: []tee.UseCase{
 				useCase(optee.UseCaseSecureVideoPlay, 1<<20,
 					masters(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDHDLCD),
@@ -166,6 +180,14 @@ func (c *Config) validate() error {
 		l.Slice > 1<<40 {
 		return bad("limits %+v", l)
 	}
+	switch o := &c.OPTEE; {
+	case o.Threads < 1 || o.Threads > tee.MaxThreads:
+		return bad("%d threads: want 1 to %d", o.Threads, tee.MaxThreads)
+	case o.NotifyINTID != 0 && (o.NotifyINTID < 32 || o.NotifyINTID > 1019):
+		return bad("notification interrupt %d: want an SPI from 32 to 1019", o.NotifyINTID)
+	case o.NoDynamicSHM && o.SHM.Size == 0:
+		return bad("no shared memory: neither reserved nor dynamic")
+	}
 	seen := map[optee.UseCase]bool{}
 	for _, u := range c.OPTEE.UseCases {
 		switch {
@@ -175,6 +197,8 @@ func (c *Config) validate() error {
 			return bad("use case %v: alignment %#x, size %#x", u.ID, u.Align, u.MinSize)
 		case u.PAWidth < 1 || u.PAWidth > 64:
 			return bad("use case %v: %d address bits", u.ID, u.PAWidth)
+		case u.Carveout.Size != 0 && c.Carveout.Size != 0 && u.ID == c.CarveoutUse:
+			return bad("use case %v has two carve-outs", u.ID)
 		}
 		seen[u.ID] = true
 	}

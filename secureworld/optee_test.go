@@ -26,25 +26,27 @@ type recorder struct {
 
 var recorderUUID = smc.UUID{0x12, 0x34, 15: 0x99}
 
-func (x *recorder) UUID() smc.UUID { return recorderUUID }
-func (x *recorder) Device() bool   { return true }
+func (x *recorder) UUID() smc.UUID             { return recorderUUID }
+func (x *recorder) Properties() tee.Properties { return tee.Device | tee.SecureDataPath }
 
-func (x *recorder) Open(session uint32, c tee.Client, p *tee.Params) optee.Result {
-	x.client = c
+func (x *recorder) Open(c *tee.Call) optee.Result {
+	p := &c.Params
+	x.client = c.Client
 	if p[0].Type == optee.AttrValueInOut {
 		p[0].A++
 		if p[0].B != 0 {
 			return optee.ErrorAccessDenied
 		}
 	}
-	x.open = append(x.open, session)
+	x.open = append(x.open, c.Session)
 	return optee.Success
 }
 
 func (x *recorder) Close(session uint32) { x.closed = append(x.closed, session) }
 
-func (x *recorder) Invoke(session, command uint32, p *tee.Params) optee.Result {
-	if command == 1 {
+func (x *recorder) Invoke(c *tee.Call) optee.Result {
+	p := &c.Params
+	if c.Command == 1 {
 		// Reads and writes beyond the reference, and against its direction.
 		var b [1]byte
 		in, out := &p[0].Mem, &p[1].Mem
@@ -223,10 +225,11 @@ func TestLinuxProbeFFA(t *testing.T) {
 		r.want(what, append([]uint64{0x8400_006F, opteeID, 0}, payload...), append([]uint64{0x8400_0070, opteeID << 16, 0}, append(want, 0, 0, 0, 0, 0)[:5]...))
 	}
 	d("GET_API_VERSION", []uint64{0, 0, 0, 0, 0}, []uint64{1, 0})
-	d("EXCHANGE_CAPABILITIES", []uint64{2, 0, 0, 0, 0}, []uint64{0, 4, 0x9, 0})
+	d("EXCHANGE_CAPABILITIES", []uint64{2, 0, 0, 0, 0}, []uint64{0, 4, 0xB, 0})
 	d("GET_OS_VERSION", []uint64{1, 0, 0, 0, 0}, []uint64{4, 9, 0})
 	d("a reserved service", []uint64{4, 0, 0, 0, 0}, []uint64{0xFFFF_0006})
-	d("ENABLE_ASYNC_NOTIF without the capability", []uint64{5, 0, 0, 0, 0}, []uint64{0xFFFF_0006})
+	d("ENABLE_ASYNC_NOTIF", []uint64{5, 63, 0, 0, 0}, []uint64{0})
+	d("ENABLE_ASYNC_NOTIF of a notification that does not exist", []uint64{5, 64, 0, 0, 0}, []uint64{0xFFFF_0006})
 	d("an unknown service", []uint64{0x77, 0, 0, 0, 0}, []uint64{0xFFFF_0006})
 	d("RESUME of nothing", []uint64{0x8000_0001, 0, 0, 0, 3}, []uint64{0xFFFF_0006})
 	d("an unknown yielding service", []uint64{0x8000_0002, 0, 0, 0, 3}, []uint64{0xFFFF_0006})
@@ -256,7 +259,7 @@ func TestLinuxProbeFFA(t *testing.T) {
 		t.Fatalf("open: %+v", a)
 	}
 	a = r.message(384, invokeArg(a.Session, 0, optee.FMemParam(optee.AttrFMemOutput, optee.FMem{GlobalID: optee.NullGlobalID}), optee.Param{}, optee.Param{}, optee.Param{}))
-	if a.Ret != 0 || a.Params[0].Size() != 0 {
+	if a.Ret != optee.ErrorShortBuffer || a.Params[0].Size() != 16 {
 		t.Errorf("GET_DEVICES: %+v", a)
 	}
 	a = r.message(0, optee.Arg{Cmd: optee.CmdCloseSession, Session: a.Session})
@@ -280,16 +283,16 @@ func TestLinuxProbeSMC(t *testing.T) {
 	r.want("REVISION", []uint64{0xBF00_FF03}, []uint64{2, 0})
 	r.want("GET_OS_UUID", []uint64{0xB200_0000}, []uint64{0x486178e0, 0xe7f811e3, 0xbc5e0002, 0xa5d5c51b})
 	r.want("THREAD_COUNT", []uint64{0xB200_000F}, []uint64{0, 8})
-	r.want("EXCHANGE_CAPABILITIES", []uint64{0xB200_0009, 1}, []uint64{0, 0x254, 0, 4})
+	r.want("EXCHANGE_CAPABILITIES", []uint64{0xB200_0009, 1}, []uint64{0, 0x274, 72, 4})
 	r.want("EXCHANGE_CAPABILITIES with an unknown bit", []uint64{0xB200_0009, 2}, []uint64{7, 2})
-	r.want("EXCHANGE_CAPABILITIES with a dirty high half", []uint64{0xB200_0009, 1 << 32}, []uint64{0, 0x254, 0, 4})
+	r.want("EXCHANGE_CAPABILITIES with a dirty high half", []uint64{0xB200_0009, 1 << 32}, []uint64{0, 0x274, 72, 4})
 	r.want("OS_REVISION", []uint64{0xB200_0001}, []uint64{4, 9, 0})
 	r.want("GET_SHM_CONFIG", []uint64{0xB200_0007}, []uint64{7})
 	r.want("GET_PROTMEM_CONFIG without static pool", []uint64{0xB200_0014}, []uint64{7})
 	r.want("DISABLE_SHM_CACHE", []uint64{0xB200_000A}, []uint64{7})
 	r.want("ENABLE_SHM_CACHE", []uint64{0xB200_000B}, []uint64{0})
-	r.want("CALLS_COUNT", []uint64{0xBF00_FF00}, []uint64{15})
-	for _, f := range []uint64{0xB200_0010, 0xB200_0011, 0xB200_0008, 0xB200_000C, 0xBF00_0002, 0xB200_0099, 0xB400_0000} {
+	r.want("CALLS_COUNT", []uint64{0xBF00_FF00}, []uint64{17})
+	for _, f := range []uint64{0xB200_0015, 0xB200_0008, 0xB200_000C, 0xBF00_0002, 0xB200_0099, 0xB400_0000} {
 		r.want("unknown", []uint64{f}, []uint64{all1s})
 	}
 	r.want("VM_CREATED", []uint64{0xB200_000D, 1}, []uint64{7, 1})
@@ -324,7 +327,7 @@ func TestLinuxProbeSMC(t *testing.T) {
 	inv := invokeArg(a.Session, 0, optee.TMemParam(optee.AttrTMemOutput, optee.TMem{}), optee.Param{}, optee.Param{}, optee.Param{})
 	r.write(argPage, inv.AppendTo(nil))
 	regd("GET_DEVICES", 0, 0)
-	if a := r.argAt(argPage); a.Ret != 0 || a.Params[0].Size() != 0 {
+	if a := r.argAt(argPage); a.Ret != optee.ErrorShortBuffer || a.Params[0].Size() != 16 {
 		t.Errorf("GET_DEVICES: %+v", a)
 	}
 	for _, off := range []uint64{4, page - 24, page - 8, page, page + 8, 0xFFFF_FFF8, 0x8000_0000} {
@@ -335,7 +338,7 @@ func TestLinuxProbeSMC(t *testing.T) {
 	r.write(argPage, own.AppendTo(nil))
 	before := r.state()
 	regd("UNREGISTER_SHM of the argument", 0, 0)
-	r.result("UNREGISTER_SHM of the argument", r.argAt(argPage), optee.ErrorBadParameters)
+	r.result("UNREGISTER_SHM of the argument", r.argAt(argPage), optee.ErrorBusy)
 	if r.state() != before {
 		t.Error("a refused UNREGISTER_SHM changes the state")
 	}
@@ -590,9 +593,9 @@ func TestBadArguments(t *testing.T) {
 	r.reclaim(l)
 }
 
-// Messages of one ABI do not exist over the other.
+// Messages of one ABI do not exist over the other, and those about notifications not without them.
 func TestCommandsOfTheOtherABI(t *testing.T) {
-	r := newRig(t).negotiate(0x1_0002)
+	r := newRig(t, func(c *Config) { c.OPTEE.NotifyINTID = 0 }).negotiate(0x1_0002)
 	r.shm = r.share(argAddr, 1)
 	for _, a := range []optee.Arg{registerArg(1, lstAddr, page), cookieArg(optee.CmdUnregisterSHM, 1), lendArg(1, bufAddr, page, 1), cookieArg(optee.CmdReclaimProtmem, 1),
 		{Cmd: optee.CmdDoBottomHalf}, {Cmd: optee.CmdStopAsyncNotif}} {
@@ -865,7 +868,7 @@ func TestMemoryThatChanges(t *testing.T) {
 func TestStaticPool(t *testing.T) {
 	carve := memory.Range{Base: ramBase + 0x80_0000, Size: 0x10_0000}
 	r := newRig(t, withRecorder(new(recorder)), func(c *Config) { c.ABI, c.Carveout = ABISMC, carve })
-	r.want("EXCHANGE_CAPABILITIES", []uint64{0xB200_0009}, []uint64{0, 0x154, 0, 4})
+	r.want("EXCHANGE_CAPABILITIES", []uint64{0xB200_0009}, []uint64{0, 0x174, 72, 4})
 	r.want("GET_PROTMEM_CONFIG", []uint64{0xB200_0014}, []uint64{0, carve.Base, carve.Size, 32})
 	r.wantRights("carve-out", carve.Base, rightsVideo)
 	r.wantRights("end of the carve-out", carve.End()-1, rightsVideo)
@@ -900,7 +903,7 @@ func TestStaticPool(t *testing.T) {
 
 // Without dynamic pools lends are refused over both ABIs, and the capability is not there.
 func TestNoDynamicPools(t *testing.T) {
-	r := newRig(t, func(c *Config) { c.OPTEE.DynamicPools = false }).negotiate(0x1_0002)
+	r := newRig(t, func(c *Config) { c.OPTEE.DynamicPools, c.OPTEE.NotifyINTID = false, 0 }).negotiate(0x1_0002)
 	if got := r.service(2); got != [5]uint64{0, 4, 1} {
 		t.Errorf("EXCHANGE_CAPABILITIES: %x", got)
 	}

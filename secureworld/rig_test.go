@@ -312,12 +312,12 @@ func (r *rig) wantRights(what string, addr uint64, want string) {
 
 // scratch are the fields in which the secure world keeps nothing from one call to the next.
 var scratch = map[string][]string{
-	"World":    {"host", "log", "cfg"},
+	"World":    {"host", "log", "cfg", "timer", "service"},
 	"Space":    {"cfg", "sorted"},
 	"pages":    {"scratch"},
 	"SPMC":     {"asm", "descriptor", "ranges", "fragment", "response", "space", "log", "host"},
-	"Service":  {"arg", "buf", "log", "space", "cfg"},
-	"SMC":      {"pages", "ranges", "temp"},
+	"Service":  {"buf", "log", "space", "cfg", "host", "transports"},
+	"SMC":      {"pages", "ranges"},
 	"Object":   {"space"},
 	"Services": {"spmc"},
 	"TZC400":   {"cfg"},

@@ -2,13 +2,16 @@ package secureworld
 
 import (
 	"fmt"
+	"slices"
 
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
+	"gatehouse/platform/vtime"
 	"gatehouse/secureworld/firewall"
 	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/pta"
 	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
 	"gatehouse/secureworld/trace"
@@ -22,11 +25,20 @@ type World struct {
 	host firmware.Host
 	log  trace.Log
 
-	trng  trng
-	space *memory.Space
-	spmc  *spmc.SPMC // nil without FF-A
-	optee *tee.SMC   // nil without OP-TEE's SMC ABI
+	useCases []tee.UseCase // with their carve-outs
+	timer    *vtime.Timer  // of the OP-TEE service
+
+	trng    trng
+	space   *memory.Space
+	service *tee.Service
+	spmc    *spmc.SPMC // nil without FF-A
+	optee   *tee.SMC   // nil without OP-TEE's SMC ABI
 }
+
+// alarm is who the service's timer belongs to.
+type alarm World
+
+func (a *alarm) Expire(_ *vtime.Timer, now uint64) { a.service.Expire(now) }
 
 var _ firmware.Firmware = (*World)(nil)
 
@@ -38,14 +50,27 @@ func (w *World) Reset(h firmware.Host) error {
 	if err := w.cfg.validate(); err != nil {
 		return err
 	}
+	if w.timer == nil {
+		// The host and its clock stay the same from reset to reset.
+		w.timer = h.Clock().NewTimer("optee", (*alarm)(w))
+	}
+	w.timer.Stop()
 	w.host = h
 	w.log = trace.Log{Stream: h.Events(), Clock: h.Clock()}
 	w.trng.reset(w.cfg.Seed)
 	base, size := h.RAM()
 	var reserved []memory.Range
-	for _, r := range []memory.Range{w.cfg.Carveout, w.cfg.SecureRAM} {
-		if r.Size != 0 {
-			reserved = append(reserved, r)
+	if w.cfg.SecureRAM.Size != 0 {
+		reserved = append(reserved, w.cfg.SecureRAM)
+	}
+	w.useCases = slices.Clone(w.cfg.OPTEE.UseCases)
+	for i := range w.useCases {
+		u := &w.useCases[i]
+		if w.cfg.Carveout.Size != 0 && u.ID == w.cfg.CarveoutUse {
+			u.Carveout = w.cfg.Carveout
+		}
+		if u.Carveout.Size != 0 {
+			reserved = append(reserved, u.Carveout)
 		}
 	}
 	secure := h.Port(bus.Attr{Secure: true, Privileged: true, NSAID: bus.NSAIDAP})
@@ -73,8 +98,10 @@ func (w *World) protect(secure *bus.Port) error {
 	if w.cfg.SecureRAM.Size != 0 {
 		pinned = append(pinned, firewall.Pin{Range: w.cfg.SecureRAM})
 	}
-	if w.cfg.Carveout.Size != 0 {
-		pinned = append(pinned, firewall.Pin{Range: w.cfg.Carveout, Access: w.useCase(w.cfg.CarveoutUse).Access})
+	for _, u := range w.useCases {
+		if u.Carveout.Size != 0 {
+			pinned = append(pinned, firewall.Pin{Range: u.Carveout, Access: u.Access})
+		}
 	}
 	f, err := firewall.NewTZC400(firewall.Config{
 		Base: w.cfg.TZASC.Base, Action: w.cfg.TZASC.Action, Background: w.cfg.TZASC.Normal, Pinned: pinned, Port: secure,
@@ -86,33 +113,30 @@ func (w *World) protect(secure *bus.Port) error {
 	return nil
 }
 
-func (w *World) useCase(id optee.UseCase) *tee.UseCase {
-	for i := range w.cfg.OPTEE.UseCases {
-		if u := &w.cfg.OPTEE.UseCases[i]; u.ID == id {
-			return u
-		}
-	}
-	return nil
-}
-
 // services makes the SPMC, its partitions and the OP-TEE service.
 func (w *World) services() error {
 	o := &w.cfg.OPTEE
 	cfg := tee.Config{
 		UUID: smc.UUID(o.UUID), Major: o.Major, Minor: o.Minor, Build: o.Build, Threads: o.Threads,
 		MaxSessions: w.cfg.Limits.Sessions, MaxBuffers: w.cfg.Limits.Buffers,
-		UseCases: o.UseCases, DynamicPools: o.DynamicPools,
-	}
-	if w.cfg.Carveout.Size != 0 {
-		cfg.Static, cfg.StaticUse = w.space.Carveout(w.cfg.Carveout), w.cfg.CarveoutUse
+		UseCases: w.useCases, DynamicPools: o.DynamicPools, RSTMEM: o.RSTMEM,
+		NotifyINTID: o.NotifyINTID, SHM: o.SHM, NoDynamicSHM: o.NoDynamicSHM, NoRPCArg: o.NoRPCArg,
+		Timer: w.timer,
 	}
 	if o.NewTAs != nil {
 		cfg.TAs = o.NewTAs()
+	} else {
+		cfg.TAs = pta.All(w.cfg.Seed)
 	}
-	service := tee.New(cfg, w.space, w.log)
-	w.spmc, w.optee = nil, nil
+	service, err := tee.New(cfg, w.host, w.space, w.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	w.service, w.spmc, w.optee = service, nil, nil
 	if w.cfg.ABI&ABISMC != 0 {
-		w.optee = tee.NewSMC(service)
+		if w.optee, err = tee.NewSMC(service); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
+		}
 	}
 	// Without any partition FF-A has nothing to offer, and clients would take an empty list for a fault.
 	if w.cfg.ABI&ABIFFA == 0 || len(w.cfg.Partitions) == 0 {
@@ -136,9 +160,11 @@ func (w *World) services() error {
 		if info.Contexts == 0 {
 			info.Contexts = uint16(w.host.NumCPUs())
 		}
-		var behaviour spmc.Partition = tee.NewFFA(service)
+		var behaviour spmc.Partition
 		if p.New != nil {
 			behaviour = p.New()
+		} else {
+			behaviour = tee.NewFFA(service)
 		}
 		if err := w.spmc.Add(info, behaviour); err != nil {
 			return fmt.Errorf("%w: %w", ErrConfig, err)

@@ -187,13 +187,14 @@ const copierLimit = 4 * pageSize
 // copier is a pseudo-TA that touches memory in every way that a memory reference allows.
 type copier struct{}
 
-func (copier) UUID() smc.UUID                                    { return copierUUID }
-func (copier) Device() bool                                      { return true }
-func (copier) Open(uint32, tee.Client, *tee.Params) optee.Result { return optee.Success }
-func (copier) Close(uint32)                                      {}
-func (copier) Invoke(_, cmd uint32, p *tee.Params) optee.Result {
+func (copier) UUID() smc.UUID              { return copierUUID }
+func (copier) Properties() tee.Properties  { return tee.Device | tee.SecureDataPath }
+func (copier) Open(*tee.Call) optee.Result { return optee.Success }
+func (copier) Close(uint32)                {}
+func (copier) Invoke(c *tee.Call) optee.Result {
+	p := &c.Params
 	in, out := &p[0].Mem, &p[1].Mem
-	switch cmd {
+	switch c.Command {
 	case copierCopy:
 		if p[0].Type != optee.AttrRMemInput && p[0].Type != optee.AttrRMemInOut ||
 			p[1].Type != optee.AttrRMemOutput && p[1].Type != optee.AttrRMemInOut {

@@ -1,8 +1,6 @@
 package tee
 
 import (
-	"encoding/binary"
-
 	"gatehouse/ffa"
 	"gatehouse/platform/event"
 	"gatehouse/secureworld/memory"
@@ -15,12 +13,20 @@ import (
 type FFA struct {
 	*Service
 	spmc spmc.Services
+
+	// Who enabled asynchronous notifications, and the notification that asks for the bottom half.
+	client     ffa.EndpointID
+	bottomHalf uint32
 }
 
 var _ spmc.Partition = (*FFA)(nil)
 
 // NewFFA makes the transport over a service.
-func NewFFA(s *Service) *FFA { return &FFA{Service: s} }
+func NewFFA(s *Service) *FFA {
+	f := &FFA{Service: s}
+	s.transports[abiFFA] = f
+	return f
+}
 
 // Start is documented at spmc.Partition.
 func (f *FFA) Start(s spmc.Services) { f.spmc = s }
@@ -59,20 +65,20 @@ func (f *FFA) Offer(o *spmc.Offer) (memory.Access, error) {
 }
 
 // Direct answers one service call. Results are 32-bit words whatever the width of the request.
-func (f *FFA) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
+func (f *FFA) Direct(source ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
 	q := optee.ParseRequest(&payload)
 	if !f.log.On(event.OPTEE) {
-		return f.serve(q), nil
+		return f.serve(source, q), nil
 	}
 	name, fields := optee.DescribeRequest(&payload)
 	f.log.Begin(event.OPTEE, "optee", name)
-	reply := f.serve(q)
+	reply := f.serve(source, q)
 	_, results := optee.DescribeResponse(optee.Service(payload[0]), &reply)
 	f.log.End(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), "", results)...)
 	return reply, nil
 }
 
-func (f *FFA) serve(q optee.Request) [5]uint64 {
+func (f *FFA) serve(source ffa.EndpointID, q optee.Request) [5]uint64 {
 	switch q.Service {
 	case optee.FFAGetAPIVersion:
 		return [5]uint64{optee.FFAVersionMajor, optee.FFAVersionMinor}
@@ -83,32 +89,57 @@ func (f *FFA) serve(q optee.Request) [5]uint64 {
 		if f.dynamicPools() {
 			caps |= optee.FFACapProtmem
 		}
+		if f.cfg.NotifyINTID != 0 {
+			caps |= optee.FFACapAsyncNotif
+		}
 		return [5]uint64{0, rpcParams, uint64(caps)}
 	case optee.FFAUnregisterSHM:
 		return [5]uint64{f.drop(q.Handle, ffa.Share)}
 	case optee.FFAReleaseProtmem:
 		return [5]uint64{f.drop(q.Handle, ffa.Lend)}
+	case optee.FFAEnableAsyncNotif:
+		if f.cfg.NotifyINTID != 0 && q.Notif < optee.FFAMaxAsyncNotif {
+			f.client, f.bottomHalf = source, q.Notif
+			f.startNotifications(abiFFA)
+			return [5]uint64{}
+		}
 	case optee.FFAYieldingCallWithArg:
-		return optee.YieldReply(f.withArg(q), optee.YieldDone, 0)
+		return f.withArg(q)
+	case optee.FFAYieldingCallResume:
+		if t := f.resumable(abiFFA, q.Resume); t != nil {
+			return f.reply(t, f.resume(t, 0, 0))
+		}
 	}
-	// No call is ever suspended, so there is none to resume.
 	return [5]uint64{uint64(optee.ErrorBadParameters)}
 }
 
 // withArg is YIELDING_CALL_WITH_ARG.
-func (f *FFA) withArg(q optee.Request) optee.Result {
+func (f *FFA) withArg(q optee.Request) [5]uint64 {
+	t := f.vacant()
+	if t == nil {
+		// All of them wait for the normal world, so there are calls that will end.
+		return optee.YieldReply(optee.ErrorBusy, 0, 0)
+	}
 	o, ok := f.share(ffa.Handle(q.Handle))
 	if !ok {
-		return optee.ErrorBadParameters
+		return optee.YieldReply(optee.ErrorBadParameters, 0, 0)
 	}
-	switch f.call(f, o, uint64(q.Offset), o.Size(), true) {
-	case done:
-		return optee.Success
-	case badCommand:
-		return optee.ErrorNotImplemented
-	default:
-		return optee.ErrorBadParameters
+	return f.reply(t, f.start(abiFFA, t, o, uint64(q.Offset), o.Size(), true, false))
+}
+
+// reply is the answer to a yielding call.
+func (f *FFA) reply(t *thread, st status) [5]uint64 {
+	switch {
+	case st == done:
+		return optee.YieldReply(optee.Success, optee.YieldDone, 0)
+	case st == badCommand:
+		return optee.YieldReply(optee.ErrorNotImplemented, 0, 0)
+	case st == badAddress:
+		return optee.YieldReply(optee.ErrorBadParameters, 0, 0)
+	case t.await == awaitInterrupt:
+		return optee.YieldReply(optee.Success, optee.YieldInterrupt, t.ticket)
 	}
+	return optee.YieldReply(optee.Success, optee.YieldRPCCmd, t.ticket)
 }
 
 // share gives the memory of a share, retrieving it when it is used for the first time. It stays retrieved until the client
@@ -122,24 +153,25 @@ func (f *FFA) share(h ffa.Handle) (*memory.Object, bool) {
 }
 
 // drop gives up the reference to memory of a kind. It is no error when there is none, because clients cannot know: they say
-// so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS.
+// so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS, and what a call under way uses is BUSY.
 func (f *FFA) drop(handle uint64, kind ffa.TransactionKind) uint64 {
 	r, err := f.spmc.Peek(ffa.Handle(handle))
+	code := ffa.Busy
 	switch {
 	case err != nil:
 		return 0
 	case r.Kind != kind:
-		code := ffa.InvalidParameters
-		return uint64(uint32(code))
-	case r.Retrieved && f.spmc.Relinquish(r.Handle) != nil:
-		code := ffa.Busy
-		return uint64(uint32(code))
+		code = ffa.InvalidParameters
+	case !r.Retrieved:
+		return 0
+	case !f.uses(r.Object) && f.spmc.Relinquish(r.Handle) == nil:
+		return 0
 	}
-	return 0
+	return uint64(uint32(code))
 }
 
 // memref resolves a reference by FF-A handle: into shared memory, or into a pool that was assigned to a use case.
-func (f *FFA) memref(p *optee.Param) (Memref, optee.Result) {
+func (f *FFA) memref(_ *thread, p *optee.Param) (Memref, optee.Result) {
 	if !p.Attr.IsFMem() {
 		return Memref{}, optee.ErrorBadParameters
 	}
@@ -183,12 +215,39 @@ func (f *FFA) command(a *optee.Arg) (optee.Result, bool) {
 	return optee.Success, true
 }
 
-// borrowers: a pool is lent to this partition alone, for reading and writing.
-func (f *FFA) borrowers(list []byte) []byte {
-	e := optee.ProtmemConfigEntry{Endpoint: uint16(f.spmc.ID()), Permissions: uint8(ffa.DataRW)}
-	return binary.LittleEndian.AppendUint32(list, e.Word())
+// endpoints: where the use case names nobody the pool is lent to this partition alone, for reading and writing.
+func (f *FFA) endpoints(list []optee.ProtmemConfigEntry, u *UseCase) []optee.ProtmemConfigEntry {
+	if len(u.Endpoints) != 0 {
+		return append(list, u.Endpoints...)
+	}
+	return append(list, optee.ProtmemConfigEntry{Endpoint: uint16(f.spmc.ID()), Permissions: uint8(ffa.DataRW)})
 }
 
 func (f *FFA) dynamicPools() bool { return f.cfg.DynamicPools }
 
-func (f *FFA) overFFA() bool { return true }
+// adopt takes the memory of a reply to SHM_ALLOC: a share. Its reference counts wherever it was retrieved.
+func (f *FFA) adopt(p *optee.Param, size uint64, b *buffer) optee.Result {
+	m := p.FMem()
+	if p.Attr != optee.AttrFMemOutput || m.GlobalID == optee.NullGlobalID || m.InternalOffset >= optee.PageSize {
+		return optee.ErrorOutOfMemory
+	}
+	o, ok := f.share(ffa.Handle(m.GlobalID))
+	if !ok {
+		return optee.ErrorOutOfMemory
+	}
+	ref, res := within(o, uint64(m.InternalOffset), 0, size)
+	b.ref = m.GlobalID
+	if res != optee.Success {
+		return optee.ErrorOutOfMemory
+	}
+	ref.access = optee.AttrFMemInOut & 3
+	ref.from = optee.FMemParam(optee.AttrFMemInOut, optee.FMem{InternalOffset: m.InternalOffset, GlobalID: m.GlobalID})
+	b.mem = ref
+	return optee.Success
+}
+
+// dismiss relinquishes the memory of a buffer, unless another call uses it: its owner reclaims it when it is told.
+func (f *FFA) dismiss(b *buffer) { f.drop(b.ref, ffa.Share) }
+
+// signal sets the notification that asks for the bottom half.
+func (f *FFA) signal() bool { return f.spmc.Notify(f.client, 1<<f.bottomHalf) == nil }

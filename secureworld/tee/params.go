@@ -42,8 +42,9 @@ type Memref struct {
 	offset uint64
 	limit  uint64 // bytes from offset on that belong to the reference
 	access optee.Attr
+	from   optee.Param // how the client names it
 	// Size is the bytes that the client offers; an application sets it to the bytes it wrote, or to those it needs together
-	// with SHORT_BUFFER.
+	// with SHORT_BUFFER. A size beyond what is offered reaches the client with SHORT_BUFFER only.
 	Size uint64
 }
 
@@ -90,6 +91,28 @@ func (m *Memref) WriteAt(p []byte, off uint64) error {
 	return m.object.WriteAt(p, at)
 }
 
+// copyUnit is how many bytes Copy has in hand at a time.
+const copyUnit = 64 << 10
+
+// Copy moves the first n bytes of src to the beginning of dst, which may be the same. change, where it is not nil, gets them on
+// the way, in pieces and in order.
+func Copy(dst, src *Memref, n uint64, change func(b []byte)) error {
+	b := make([]byte, min(n, copyUnit))
+	for off := uint64(0); off < n; off += uint64(len(b)) {
+		b = b[:min(n-off, copyUnit)]
+		if err := src.ReadAt(b, off); err != nil {
+			return err
+		}
+		if change != nil {
+			change(b)
+		}
+		if err := dst.WriteAt(b, off); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // within makes a reference into an object whose buffer begins at start. An offset or size beyond the object is SECURITY.
 func within(o *memory.Object, start, offset, size uint64) (Memref, optee.Result) {
 	if start > o.Size() || offset > o.Size()-start || size > o.Size()-start-offset {
@@ -98,41 +121,64 @@ func within(o *memory.Object, start, offset, size uint64) (Memref, optee.Result)
 	return Memref{object: o, offset: start + offset, limit: size, Size: size}, optee.Success
 }
 
+// describe makes a parameter of a request out of part of a reference, in the client's own terms.
+func (m *Memref) describe(attr optee.Attr, off, size uint64) (optee.Param, optee.Result) {
+	if _, err := m.at(off, size); err != nil || m.Protected() || attr < optee.AttrRMemInput || attr > optee.AttrRMemInOut {
+		return optee.Param{}, optee.ErrorBadParameters
+	}
+	p := m.from
+	switch {
+	case p.Attr&optee.AttrNonContig != 0:
+		return optee.Param{}, optee.ErrorBadParameters
+	case p.Attr.IsTMem():
+		attr += optee.AttrTMemInput - optee.AttrRMemInput
+	}
+	// Offsets and addresses stand in the same place, and those of FF-A cannot reach beyond their 48 bits within memory.
+	p.Attr = attr
+	p.U[0] += off
+	p.SetSize(size)
+	return p, optee.Success
+}
+
 // copyIn reads the parameters of a message.
-func copyIn(t transport, in []optee.Param, out *Params) optee.Result {
+func (s *Service) copyIn(t *thread, in []optee.Param) optee.Result {
 	if len(in) > numParams {
 		return optee.ErrorBadParameters
 	}
 	for i := range in {
-		p := &in[i]
+		p, out := &in[i], &t.state.Params[i]
 		if !p.Attr.Valid() || p.Attr&optee.AttrMeta != 0 {
 			return optee.ErrorBadParameters
 		}
-		out[i].Type = p.Attr.Type()
+		out.Type = p.Attr.Type()
 		switch {
 		case p.Attr.IsValue():
-			out[i].A, out[i].B = uint32(p.U[0]), uint32(p.U[1])
+			out.A, out.B = uint32(p.U[0]), uint32(p.U[1])
 		case p.Attr.IsMem():
-			m, res := t.memref(p)
+			m, res := s.transport(t).memref(t, p)
 			if res != optee.Success {
 				return res
 			}
-			m.access = p.Attr & 3
-			out[i].Mem = m
-			out[i].Type = optee.AttrRMemInput&^3 | p.Attr&3
+			m.access, m.from = p.Attr&3, *p
+			out.Mem = m
+			out.Type = optee.AttrRMemInput&^3 | p.Attr&3
 		}
 	}
 	return optee.Success
 }
 
 // copyOut puts the results into the message; optee.Arg.PutReply takes only outputs from there.
-func copyOut(in *Params, out []optee.Param) {
+func (t *thread) copyOut(out []optee.Param) {
 	for i := range out {
+		in := &t.state.Params[i]
 		switch p := &out[i]; {
 		case p.Attr.IsValue():
-			p.U[0], p.U[1] = uint64(in[i].A), uint64(in[i].B)
+			p.U[0], p.U[1] = uint64(in.A), uint64(in.B)
 		case p.Attr.IsMem():
-			p.SetSize(in[i].Mem.Size)
+			if t.arg.Ret != optee.ErrorShortBuffer {
+				in.Mem.Size = min(in.Mem.Size, in.Mem.limit)
+			}
+			p.SetSize(in.Mem.Size)
 		}
 	}
 }

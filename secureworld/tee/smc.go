@@ -1,7 +1,7 @@
 package tee
 
 import (
-	"errors"
+	"fmt"
 
 	"gatehouse/secureworld/memory"
 	"gatehouse/smc"
@@ -11,27 +11,33 @@ import (
 // SMC is the service behind OP-TEE's own SMC ABI: optee_smc.h.
 type SMC struct {
 	*Service
-	buffers []buffer
-	pages   []uint64         // scratch: the page list at hand
-	ranges  []memory.Range   // scratch
-	temp    []*memory.Object // registered for the call at hand only
-	message *memory.Object   // that holds the call at hand
+	shm     *memory.Object // reserved shared memory, or nil
+	buffers []registered
+	pages   []uint64       // scratch: the page list at hand
+	ranges  []memory.Range // scratch
 }
 
-// buffer is memory that the client registered or lent under a cookie.
-type buffer struct {
-	cookie uint64
-	object *memory.Object // nil for a free slot
-	start  uint64         // of the client's buffer in its first page
-	size   uint64
+// NewSMC makes the transport over a service. It fails when the reserved shared memory is not the normal world's.
+func NewSMC(s *Service) (*SMC, error) {
+	x := &SMC{Service: s, buffers: make([]registered, s.cfg.MaxBuffers)}
+	if s.cfg.SHM.Size != 0 {
+		o, err := s.space.Share([]memory.Range{s.cfg.SHM})
+		if err != nil {
+			return nil, fmt.Errorf("reserved shared memory: %w", err)
+		}
+		x.shm = o
+	}
+	s.transports[abiSMC] = x
+	return x, nil
 }
 
-// NewSMC makes the transport over a service.
-func NewSMC(s *Service) *SMC { return &SMC{Service: s, buffers: make([]buffer, s.cfg.MaxBuffers)} }
-
-// callCount is what CALLS_COUNT answers: eleven fast calls (COUNT, UID, REVISION, OS_UUID, OS_REVISION, SHM_CONFIG,
-// EXCHANGE_CAPABILITIES, DISABLE and ENABLE_SHM_CACHE, THREAD_COUNT, PROTMEM_CONFIG) and the four yielding ones.
-const callCount = 15
+// Number of calls that CALLS_COUNT answers. Always there: ten fast calls (COUNT, UID, REVISION, OS_UUID, OS_REVISION, SHM_CONFIG,
+// EXCHANGE_CAPABILITIES, DISABLE and ENABLE_SHM_CACHE, THREAD_COUNT), PROTMEM_CONFIG and the four yielding ones.
+const (
+	callCount       = 15
+	notifyCallCount = 2 // ENABLE_ASYNC_NOTIF, GET_ASYNC_NOTIF_VALUE
+	rstmemCallCount = 1 // GET_DYN_SDP_CONFIG
+)
 
 // Call answers one call of the trusted OS's range. Registers that a call does not return keep their values.
 func (s *SMC) Call(r *smc.Registers) {
@@ -40,13 +46,19 @@ func (s *SMC) Call(r *smc.Registers) {
 		s.fast(f, r)
 		return
 	}
-	r[0] = s.yielding(f, r).X0()
+	s.yielding(f, r)
 }
 
 func (s *SMC) fast(f smc.Function, r *smc.Registers) {
 	switch f {
 	case optee.CallsCount:
 		r[0] = callCount
+		if s.cfg.NotifyINTID != 0 {
+			r[0] += notifyCallCount
+		}
+		if s.cfg.RSTMEM {
+			r[0] += rstmemCallCount
+		}
 	case optee.CallsUID:
 		words(r, optee.CallsUUID())
 	case optee.GetOSUUID:
@@ -58,22 +70,29 @@ func (s *SMC) fast(f smc.Function, r *smc.Registers) {
 	case optee.ExchangeCapabilities:
 		s.exchange(r)
 	case optee.DisableSHMCache:
-		// Nothing is cached, so the cache is empty at once.
-		r[0] = optee.ReturnENotAvail.X0()
+		s.disableCache(r)
 	case optee.EnableSHMCache:
-		r[0] = optee.ReturnOK.X0()
+		r[0] = optee.ReturnEBusy.X0()
+		if s.idle() {
+			s.caching = true
+			r[0] = optee.ReturnOK.X0()
+		}
 	case optee.GetThreadCount:
 		r[0], r[1] = optee.ReturnOK.X0(), uint64(s.cfg.Threads)
-	case optee.GetProtmemConfig:
-		if s.cfg.Static == nil {
+	case optee.GetSHMConfig:
+		if s.shm == nil {
 			r[0] = optee.ReturnENotAvail.X0()
 			return
 		}
-		pool := s.cfg.Static.Ranges()[0]
-		width := s.useCase(uint64(s.cfg.StaticUse)).PAWidth
-		r[0], r[1], r[2], r[3] = optee.ReturnOK.X0(), pool.Base, pool.Size, uint64(width)
-	case optee.GetSHMConfig, optee.VMCreated, optee.VMDestroyed:
-		// There is no reserved shared memory, and no hypervisor interface.
+		r[0], r[1], r[2], r[3] = optee.ReturnOK.X0(), s.cfg.SHM.Base, s.cfg.SHM.Size, optee.SHMCached
+	case optee.GetProtmemConfig:
+		s.staticPool(r)
+	case optee.GetDynSDPConfig:
+		s.dynamicPool(r)
+	case optee.EnableAsyncNotif, optee.GetAsyncNotifValue:
+		s.notifications(f, r)
+	case optee.VMCreated, optee.VMDestroyed:
+		// There is no hypervisor interface.
 		r[0] = optee.ReturnENotAvail.X0()
 	default:
 		r[0] = optee.ReturnUnknownFunction.X0()
@@ -86,258 +105,193 @@ func words(r *smc.Registers, u smc.UUID) {
 	}
 }
 
-// exchange is EXCHANGE_CAPABILITIES. A static pool is offered instead of dynamic ones, never both.
+// exchange is EXCHANGE_CAPABILITIES. Carve-outs are offered instead of dynamic pools, never both.
 func (s *SMC) exchange(r *smc.Registers) {
 	if r.W(1)&^optee.NormalCapUniprocessor != 0 {
 		r[0] = optee.ReturnENotAvail.X0()
 		return
 	}
-	caps := optee.CapDynamicSHM | optee.CapMemrefNull | optee.CapRPCArg
+	caps := optee.CapMemrefNull
+	if s.shm != nil {
+		caps |= optee.CapReservedSHM
+	}
+	if !s.cfg.NoDynamicSHM {
+		caps |= optee.CapDynamicSHM
+	}
+	_, pool := s.carveout(0)
 	switch {
-	case s.cfg.Static != nil:
+	case pool != nil:
 		caps |= optee.CapProtmem
 	case s.dynamicPools():
 		caps |= optee.CapDynamicProtmem
 	}
-	r[0], r[1], r[2], r[3] = optee.ReturnOK.X0(), uint64(caps), 0, rpcParams
+	var maxKey, params uint64
+	if s.cfg.NotifyINTID != 0 {
+		caps |= optee.CapAsyncNotif
+		// One more than the largest key: drivers have no room for a key that is equal to what they are told.
+		maxKey = waitKeys + uint64(len(s.threads))
+	}
+	if !s.cfg.NoRPCArg {
+		caps |= optee.CapRPCArg
+		params = rpcParams
+	}
+	r[0], r[1], r[2], r[3] = optee.ReturnOK.X0(), uint64(caps), maxKey, params
 }
 
-func (s *SMC) yielding(f smc.Function, r *smc.Registers) optee.ReturnCode {
+// disableCache is DISABLE_SHM_CACHE: memory that clients keep for RPC arguments goes back piece by piece, until there is none.
+func (s *SMC) disableCache(r *smc.Registers) {
+	if !s.idle() {
+		r[0] = optee.ReturnEBusy.X0()
+		return
+	}
+	for i := range s.threads {
+		c := &s.threads[i].cache
+		if !c.lent {
+			continue
+		}
+		if c.own {
+			s.end(c.object)
+		}
+		r[0] = optee.ReturnOK.X0()
+		r[1], r[2] = optee.Split(c.cookie)
+		*c = rpcArg{}
+		return
+	}
+	s.caching = false
+	r[0] = optee.ReturnENotAvail.X0()
+}
+
+// staticPool is GET_PROTMEM_CONFIG, once called GET_SDP_CONFIG, which said nothing of addresses. A use case in w1 asks for its
+// pool; the specification leaves the register unused.
+func (s *SMC) staticPool(r *smc.Registers) {
+	u, pool := s.carveout(uint64(r.W(1)))
+	if pool == nil {
+		r[0] = optee.ReturnENotAvail.X0()
+		return
+	}
+	at := pool.Ranges()[0]
+	r[0], r[1], r[2] = optee.ReturnOK.X0(), at.Base, at.Size
+	if !s.cfg.RSTMEM {
+		r[3] = uint64(u.PAWidth)
+	}
+}
+
+// dynamicPool is GET_DYN_SDP_CONFIG of the 2024 proposal: size and alignment of a pool for video.
+func (s *SMC) dynamicPool(r *smc.Registers) {
+	u := s.useCase(uint64(optee.UseCaseSecureVideoPlay))
+	switch {
+	case !s.cfg.RSTMEM:
+		r[0] = optee.ReturnUnknownFunction.X0()
+	case !s.dynamicPools() || u == nil:
+		r[0] = optee.ReturnENotAvail.X0()
+	default:
+		r[0], r[1], r[2] = optee.ReturnOK.X0(), u.MinSize, u.Align
+	}
+}
+
+// notifications is ENABLE_ASYNC_NOTIF and GET_ASYNC_NOTIF_VALUE.
+func (s *SMC) notifications(f smc.Function, r *smc.Registers) {
+	switch {
+	case s.cfg.NotifyINTID == 0:
+		r[0] = optee.ReturnUnknownFunction.X0()
+	case f == optee.EnableAsyncNotif:
+		s.startNotifications(abiSMC)
+		r[0] = optee.ReturnOK.X0()
+	default:
+		key, ok, more := s.notif[abiSMC].next()
+		flags := uint32(0)
+		if ok {
+			flags |= optee.AsyncNotifValid
+		}
+		if more {
+			flags |= optee.AsyncNotifPending
+		}
+		r[0], r[1], r[2] = optee.ReturnOK.X0(), uint64(key), uint64(flags)
+	}
+}
+
+// signal makes the interrupt pending: it is triggered by its edge.
+func (s *SMC) signal() bool {
+	s.host.SetSPI(s.cfg.NotifyINTID, true)
+	s.host.SetSPI(s.cfg.NotifyINTID, false)
+	return true
+}
+
+func (s *SMC) yielding(f smc.Function, r *smc.Registers) {
+	if f == optee.ReturnFromRPC {
+		t := s.resumable(abiSMC, r.W(3))
+		if t == nil {
+			r[0] = optee.ReturnEResume.X0()
+			return
+		}
+		s.reply(r, t, s.resume(t, optee.Pair(r[1], r[2]), optee.Pair(r[4], r[5])))
+		return
+	}
+	t := s.vacant()
+	if t == nil {
+		// All of them wait for the normal world, so there are calls that will end.
+		r[0] = optee.ReturnEThreadLimit.X0()
+		return
+	}
 	switch f {
 	case optee.CallWithArg, optee.CallWithRPCArg:
-		return s.withAddress(optee.Pair(r[1], r[2]), f == optee.CallWithRPCArg)
+		s.reply(r, t, s.withAddress(t, optee.Pair(r[1], r[2]), f == optee.CallWithRPCArg))
 	case optee.CallWithRegdArg:
-		return s.withCookie(optee.Pair(r[1], r[2]), uint64(r.W(3)))
-	case optee.ReturnFromRPC:
-		// No call ever waits for an RPC.
-		return optee.ReturnEResume
+		s.reply(r, t, s.withCookie(t, optee.Pair(r[1], r[2]), uint64(r.W(3))))
+	default:
+		r[0] = optee.ReturnEBadCmd.X0()
 	}
-	return optee.ReturnEBadCmd
 }
 
-// withAddress runs a message in a page that the client did not register. The page is registered for the time of the call, so
-// that the message cannot give it away.
-func (s *SMC) withAddress(pa uint64, withRPC bool) optee.ReturnCode {
+// reply puts what became of a call into registers.
+func (s *SMC) reply(r *smc.Registers, t *thread, st status) {
+	switch st {
+	case done:
+		r[0] = optee.ReturnOK.X0()
+		return
+	case badCommand:
+		r[0] = optee.ReturnEBadCmd.X0()
+		return
+	case badAddress:
+		r[0] = optee.ReturnEBadAddr.X0()
+		return
+	}
+	r[1], r[2] = optee.Split(t.rpc.cookie)
+	r[3] = uint64(t.ticket)
+	f := optee.RPCCmd
+	switch t.await {
+	case awaitArgument:
+		f = optee.RPCAlloc
+		r[1], r[2] = optee.ArgSize(rpcParams), 0
+	case awaitFree:
+		f = optee.RPCFree
+	case awaitInterrupt:
+		f = optee.RPCForeignIntr
+	}
+	r[0] = optee.ReturnRPC(f).X0()
+}
+
+// withAddress runs a message in reserved shared memory, or in a page that the client did not register. That page is registered for
+// the time of the call, so that the message cannot give it away.
+func (s *SMC) withAddress(t *thread, pa uint64, withRPC bool) status {
+	if o, off := s.reserved(pa, optee.ArgHeaderSize); o != nil {
+		return s.start(abiSMC, t, o, off, o.Size(), withRPC, false)
+	}
+	if s.cfg.NoDynamicSHM {
+		return badAddress
+	}
 	page, err := s.space.Borrow(memory.Range{Base: pa, Size: memory.PageSize})
 	if err != nil {
-		return optee.ReturnEBadAddr
+		return badAddress
 	}
-	code := s.run(page, 0, page.Size(), withRPC)
-	if s.space.Reclaim(page) != nil {
-		panic("BUG: tee: a borrowed page cannot be returned")
-	}
-	return code
+	return s.start(abiSMC, t, page, 0, page.Size(), withRPC, true)
 }
 
 // withCookie runs a message in registered memory.
-func (s *SMC) withCookie(cookie, offset uint64) optee.ReturnCode {
-	b := s.buffer(cookie)
+func (s *SMC) withCookie(t *thread, cookie, offset uint64) status {
+	b := s.registered(cookie)
 	if b == nil || b.object.Protected() || offset > b.size {
-		return optee.ReturnEBadAddr
+		return badAddress
 	}
-	return s.run(b.object, b.start+offset, b.start+b.size, true)
-}
-
-func (s *SMC) run(o *memory.Object, off, end uint64, withRPC bool) optee.ReturnCode {
-	s.message = o
-	st := s.call(s, o, off, end, withRPC)
-	s.message = nil
-	for i, t := range s.temp {
-		if s.space.Reclaim(t) != nil {
-			panic("BUG: tee: a temporary buffer cannot be returned")
-		}
-		s.temp[i] = nil
-	}
-	s.temp = s.temp[:0]
-	switch st {
-	case done:
-		return optee.ReturnOK
-	case badCommand:
-		return optee.ReturnEBadCmd
-	default:
-		return optee.ReturnEBadAddr
-	}
-}
-
-// buffer gives the registered buffer or pool of a cookie.
-func (s *SMC) buffer(cookie uint64) *buffer {
-	for i := range s.buffers {
-		if b := &s.buffers[i]; b.object != nil && b.cookie == cookie {
-			return b
-		}
-	}
-	return nil
-}
-
-// vacancy gives a slot for a cookie that is not in use. Zero is what NULL references carry.
-func (s *SMC) vacancy(cookie uint64) (*buffer, optee.Result) {
-	if cookie == 0 || s.buffer(cookie) != nil {
-		return nil, optee.ErrorBadParameters
-	}
-	for i := range s.buffers {
-		if b := &s.buffers[i]; b.object == nil {
-			return b, optee.Success
-		}
-	}
-	return nil, optee.ErrorOutOfMemory
-}
-
-// command knows the messages about memory.
-func (s *SMC) command(a *optee.Arg) (optee.Result, bool) {
-	switch a.Cmd {
-	case optee.CmdRegisterSHM:
-		return s.registerSHM(a), true
-	case optee.CmdUnregisterSHM:
-		return s.forget(a, false), true
-	case optee.CmdLendProtmem, optee.CmdReclaimProtmem:
-		switch {
-		case !s.dynamicPools():
-			return 0, false
-		case a.Cmd == optee.CmdLendProtmem:
-			return s.lendProtmem(a), true
-		}
-		return s.forget(a, true), true
-	}
-	return 0, false
-}
-
-// registerSHM is REGISTER_SHM: a list of pages under a cookie.
-func (s *SMC) registerSHM(a *optee.Arg) optee.Result {
-	if len(a.Params) != 1 || a.Params[0].Attr != optee.AttrSHMPageList {
-		return optee.ErrorBadParameters
-	}
-	m := a.Params[0].TMem()
-	slot, res := s.vacancy(m.SHMRef)
-	if res != optee.Success {
-		return res
-	}
-	b, res := s.gather(m)
-	if res != optee.Success {
-		return res
-	}
-	*slot = b
-	return optee.Success
-}
-
-// gather registers the pages that a list names.
-func (s *SMC) gather(m optee.TMem) (buffer, optee.Result) {
-	var err error
-	limit := s.space.Pages()
-	s.pages, err = optee.ReadPageList(s.pages[:0], s.space.ReadNormal, m.BufPtr, m.Size, limit)
-	if err != nil {
-		return buffer{}, resultOf(err)
-	}
-	s.ranges = s.ranges[:0]
-	for _, pa := range s.pages {
-		if n := len(s.ranges); n > 0 && s.ranges[n-1].End() == pa {
-			s.ranges[n-1].Size += memory.PageSize
-		} else {
-			s.ranges = append(s.ranges, memory.Range{Base: pa, Size: memory.PageSize})
-		}
-	}
-	o, err := s.space.Register(s.ranges)
-	if err != nil {
-		return buffer{}, resultOf(err)
-	}
-	return buffer{m.SHMRef, o, m.BufPtr % optee.PageSize, m.Size}, optee.Success
-}
-
-// lendProtmem is LEND_PROTMEM: value a is the use case, the memory reference the pool.
-func (s *SMC) lendProtmem(a *optee.Arg) optee.Result {
-	if len(a.Params) != 2 || a.Params[0].Attr != optee.AttrValueInput || a.Params[1].Attr != optee.AttrTMemInput {
-		return optee.ErrorBadParameters
-	}
-	m := a.Params[1].TMem()
-	pool := memory.Range{Base: m.BufPtr, Size: m.Size}
-	u, err := s.pool(a.Params[0].U[0], pool)
-	if err != nil {
-		return optee.ErrorBadParameters
-	}
-	slot, res := s.vacancy(m.SHMRef)
-	if res != optee.Success {
-		return res
-	}
-	o, err := s.space.Lend([]memory.Range{pool}, u.Access, false)
-	if err != nil {
-		return resultOf(err)
-	}
-	*slot = buffer{m.SHMRef, o, 0, m.Size}
-	return optee.Success
-}
-
-// forget is UNREGISTER_SHM and RECLAIM_PROTMEM. The argument of the call at hand cannot be unregistered by it.
-func (s *SMC) forget(a *optee.Arg, protected bool) optee.Result {
-	if len(a.Params) != 1 || a.Params[0].Attr != optee.AttrRMemInput {
-		return optee.ErrorBadParameters
-	}
-	b := s.buffer(a.Params[0].RMem().SHMRef)
-	if b == nil || b.object.Protected() != protected || b.object == s.message {
-		return optee.ErrorBadParameters
-	}
-	if err := s.space.Reclaim(b.object); err != nil {
-		return resultOf(err)
-	}
-	*b = buffer{}
-	return optee.Success
-}
-
-// memref resolves references: by cookie, by a list of pages for the time of the call, by address into protected memory, and
-// NULL.
-func (s *SMC) memref(p *optee.Param) (Memref, optee.Result) {
-	if p.Attr.IsRMem() {
-		m := p.RMem()
-		b := s.buffer(m.SHMRef)
-		if b == nil {
-			return Memref{}, optee.ErrorBadParameters
-		}
-		if m.Offset > b.size || m.Size > b.size-m.Offset {
-			return Memref{}, optee.ErrorSecurity
-		}
-		return within(b.object, b.start, m.Offset, m.Size)
-	}
-	m := p.TMem()
-	switch {
-	case m.BufPtr == 0:
-		return Memref{}, optee.Success
-	case p.Attr&optee.AttrNonContig != 0:
-		b, res := s.gather(m)
-		if res != optee.Success {
-			return Memref{}, res
-		}
-		s.temp = append(s.temp, b.object)
-		return within(b.object, b.start, 0, m.Size)
-	}
-	if o := s.cfg.Static; o != nil && inside(o, m) {
-		return within(o, 0, m.BufPtr-o.Ranges()[0].Base, m.Size)
-	}
-	for i := range s.buffers {
-		if o := s.buffers[i].object; o != nil && o.Protected() && inside(o, m) {
-			return within(o, 0, m.BufPtr-o.Ranges()[0].Base, m.Size)
-		}
-	}
-	return Memref{}, optee.ErrorBadParameters
-}
-
-// inside reports whether a reference by address lies in a protected pool, which is one range.
-func inside(o *memory.Object, m optee.TMem) bool {
-	return o.Ranges()[0].Contains(memory.Range{Base: m.BufPtr, Size: m.Size})
-}
-
-// borrowers: over this ABI a pool is not lent to anybody by name.
-func (s *SMC) borrowers(list []byte) []byte { return list }
-
-func (s *SMC) dynamicPools() bool { return s.cfg.DynamicPools && s.cfg.Static == nil }
-
-func (s *SMC) overFFA() bool { return false }
-
-// resultOf is the TEE result for an error of package memory or optee.
-func resultOf(err error) optee.Result {
-	var res optee.Result
-	switch {
-	case errors.Is(err, memory.ErrNoRegion), errors.Is(err, memory.ErrTooMany):
-		return optee.ErrorOutOfMemory
-	case errors.As(err, &res):
-		return res
-	}
-	return optee.ErrorBadParameters
+	return s.start(abiSMC, t, b.object, b.start+offset, b.start+b.size, true, false)
 }
