@@ -11,7 +11,7 @@ type devices struct {
 }
 
 func (d *devices) UUID() smc.UUID          { return optee.DeviceUUID() }
-func (d *devices) Properties() Properties  { return 0 }
+func (d *devices) Properties() Properties  { return SecureDataPath } // the list is no secret
 func (d *devices) Open(*Call) optee.Result { return optee.Success }
 func (d *devices) Close(uint32)            {}
 
