@@ -37,7 +37,7 @@ func (t *T) ready(r Range) { t.fill(around(r).Base, around(r).Size) }
 
 func isolationCases() []Case {
 	var cases []Case
-	for _, f := range []func() []Case{poolIsolationCases, refusalIsolationCases, frameCases, dmaCases} {
+	for _, f := range []func() []Case{poolIsolationCases, refusalIsolationCases, frameCases, processorCases, dmaCases} {
 		cases = append(cases, f()...)
 	}
 	return cases

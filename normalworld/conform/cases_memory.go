@@ -156,6 +156,30 @@ func shareCases() []Case {
 			}
 			t.free("after the reclaims", t.buf, 126)
 		})},
+		{Name: "share-until-refused", Rule: ffaRule("FFA_ERROR, NO_MEMORY"), Why: "Transactions are bounded: then NO_MEMORY, nothing changes, and one that comes back makes room.", Run: withOPTEE(func(t *T) {
+			var handles []ffa.Handle
+			const most = 1500
+			for i := range uint64(most) {
+				out := t.send("FFA_MEM_SHARE", handleReply().or(failure(ffa.NoMemory)), ffa.Share, t.transaction(ffa.Share, region(t.buf+i*page, 1)))
+				if ffa.FunctionOf(&out) == ffa.Error32 {
+					break
+				}
+				handles = append(handles, t.handleOf(out))
+			}
+			if len(handles) == most {
+				t.skip("the target keeps %d transactions", most)
+			}
+			for range 3 {
+				h := handles[len(handles)/2]
+				t.reclaim(h)
+				t.gone("the one that came back", h)
+				handles[len(handles)/2] = t.share(t.side, 1)
+			}
+			for _, h := range handles {
+				t.reclaim(h)
+			}
+			t.free("after the reclaims", t.buf, most)
+		})},
 		{Name: "share-other-processor", Rule: share, Needs: NeedCPUs, Why: "A transaction of one processor can be ended by another.", Run: withOPTEE(func(t *T) {
 			t.cpu = 1
 			h := t.share(t.buf, 1)
@@ -316,6 +340,43 @@ func lendCases() []Case {
 				t.lend(at, 1)
 				t.access("the pool that fits now", Range{at, page}, t.Pools[poolUse])
 			})},
+		{Name: "lend-time-slice", Rule: memRule("Time slicing of memory management operations"), Why: "A sender that allows time slices may be paused, and resumes; the memory is zeroed when the lend is complete.",
+			Run: withOPTEE(func(t *T) {
+				t.fill(t.pool, poolSize)
+				d := t.transaction(ffa.Lend, region(t.pool, poolPages))
+				d.Flags = ffa.FlagZero | ffa.FlagTimeSlice
+				pause := ffaReply(uint64(ffa.MemOpPause32))
+				pause.mask[1], pause.mask[2] = upper, upper
+				paused := Want{"FFA_MEM_OP_PAUSE", []pattern{pause}}
+				out := t.send("FFA_MEM_LEND", handleReply().or(paused).or(failure(ffa.InvalidParameters)), ffa.Lend, d)
+				for range maxResume {
+					if ffa.FunctionOf(&out) != ffa.MemOpPause32 {
+						break
+					}
+					out = t.expect("FFA_MEM_OP_RESUME", handleReply().or(paused), uint64(ffa.MemOpResume32), out[1], out[2])
+				}
+				if ffa.FunctionOf(&out) == ffa.Error32 {
+					t.skip("the target does not slice operations")
+				}
+				h := t.handleOf(out)
+				if reader, ok := t.Pools[poolUse].reader(); ok && t.Firewall {
+					for _, a := range edges(Range{t.pool, poolSize}) {
+						if got := t.readAs(reader, a); got != 0 {
+							t.failf("zeros", "NSAID %d reads %#x at %#x", reader, got, a)
+						}
+					}
+				}
+				t.reclaim(h)
+			})},
+		{Name: "mem-op-of-nothing", Rule: memRule("FFA_MEM_OP_RESUME"), Why: "No operation is paused.", Run: withOPTEE(func(t *T) {
+			h := t.share(t.buf, 1)
+			for _, f := range []ffa.Function{ffa.MemOpPause32, ffa.MemOpResume32} {
+				for _, x := range []ffa.Handle{h, 0, ffa.InvalidHandle} {
+					t.expect("an operation that is not under way", failure(ffa.InvalidParameters, ffa.NotSupported, ffa.Denied), uint64(f), uint64(uint32(x)), uint64(x)>>32)
+				}
+			}
+			t.reclaim(h)
+		})},
 		{Name: "donate", Rule: memRule("FFA_MEM_DONATE"), Why: "OP-TEE takes no donations: the call is refused, and the memory stays the normal world's.", Run: withOPTEE(func(t *T) {
 			t.fill(t.buf, page)
 			d := t.transaction(ffa.Donate, region(t.buf, 1))

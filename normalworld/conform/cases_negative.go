@@ -302,6 +302,17 @@ func negativeCases() []Case {
 			cases = append(cases, c)
 		}
 	}
+	for _, x := range []struct{ layout, agreed ffa.Version }{
+		{ffa.Version1_0, ffa.Version1_1}, {ffa.Version1_0, ffa.Version1_2}, {ffa.Version1_1, ffa.Version1_0}, {ffa.Version1_2, ffa.Version1_0}, {ffa.Version1_2, ffa.Version1_1},
+	} {
+		cases = append(cases, Case{Name: fmt.Sprintf("layout-%v-at-%v", x.layout, x.agreed), Rule: memRule("Memory transaction descriptor"),
+			Why: "The version that was agreed on selects the layout, not the call: another layout is refused.", Run: func(t *T) {
+				t.startVersion(x.agreed)
+				b := t.transaction(ffa.Share, region(t.buf, 2)).AppendTo(nil, x.layout)
+				t.sendBytes("FFA_MEM_SHARE in another layout", failure(ffa.InvalidParameters), send64(ffa.Share), b)
+				t.free("after the refusal", t.buf, 2)
+			}})
+	}
 	cases = append(cases, sendRegisterCases()...)
 	return append(cases, fragmentRefusals()...)
 }

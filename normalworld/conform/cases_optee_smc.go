@@ -61,6 +61,11 @@ func opteeSMCCases() []Case {
 			out := t.expect("GET_OS_REVISION", anything(), fast(optee.GetOSRevision))
 			t.require(out[0] < 1<<16 && out[1] < 1<<16 && out[2]>>32 == 0, "GET_OS_REVISION", "major, minor, build")
 		})},
+		{Name: "os-revision-as-over-ffa", Rule: opteeSMCRule("OPTEE_SMC_CALL_GET_OS_REVISION"), Needs: NeedFFA, Why: "One trusted OS has one version.", Run: func(t *T) {
+			t.startFFA()
+			v := t.request("GET_OS_VERSION", t.response("", []uint64{}...), uint64(optee.FFAGetOSVersion))
+			t.expect("GET_OS_REVISION", returns("the version over FF-A", v[0], v[1], v[2]), fast(optee.GetOSRevision))
+		}},
 		{Name: "capabilities", Rule: opteeSMCRule("OPTEE_SMC_EXCHANGE_CAPABILITIES"), Why: "Known bits only; static or dynamic protected memory, not both; an RPC argument has parameters.", Run: smcCase(func(t *T) {
 			c := t.capabilities()
 			known := optee.CapDynamicProtmem<<1 - 1
@@ -159,6 +164,17 @@ func opteeSMCCases() []Case {
 			code := t.withAddress("OPEN_SESSION", optee.CallWithArg, t.arg)
 			t.require(code == optee.ReturnOK, "OPEN_SESSION", "a0 = OK")
 			t.ret("OPEN_SESSION", t.answer(t.arg, a), optee.Success)
+		})},
+		{Name: "with-arg-full-page", Rule: call, Why: "127 parameters fill a page; the message is judged, not its neighbour.", Run: smcCase(func(t *T) {
+			t.fill(t.arg+page, page)
+			a := &optee.Arg{Cmd: optee.CmdInvokeCommand, Session: 77, Params: make([]optee.Param, optee.MaxParams)}
+			t.write(t.arg, a.AppendTo(nil))
+			code := t.withAddress("a message of 127 parameters", optee.CallWithArg, t.arg)
+			t.require(code == optee.ReturnOK, "a message of 127 parameters", "a0 = OK")
+			t.ret("a message of 127 parameters", t.answer(t.arg, a), optee.ErrorBadParameters)
+			code = t.withAddress("the same with an RPC argument", optee.CallWithRPCArg, t.arg)
+			t.require(code == optee.ReturnEBadAddr, "the same with an RPC argument, for which there is no room", "a0 = EBADADDR")
+			t.filled("the page behind", t.arg+page, page)
 		})},
 		{Name: "with-arg-upper-halves", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"), Why: "Yielding calls are SMC32 ones.", Run: smcCase(func(t *T) {
 			a := open()
@@ -314,6 +330,23 @@ func registerCases() []Case {
 			t.message("UNREGISTER_SHM of the first", optee.Success, unregisterArg(a))
 			use(t, b, 1024)
 			t.message("UNREGISTER_SHM of the second", optee.Success, unregisterArg(b))
+		})},
+		{Name: "register-until-refused", Rule: register, Why: "Buffers are bounded: then OUT_OF_MEMORY, and one that is unregistered makes room.", Run: smcCase(func(t *T) {
+			t.write(t.list, optee.AppendPageList(nil, t.list, []uint64{t.buf}))
+			var first uint64
+			for range 20_000 {
+				cookie := t.newCookie()
+				if first == 0 {
+					first = cookie
+				}
+				got := t.messageOneOf("REGISTER_SHM", []optee.Result{optee.Success, memory, bad}, t.registerArg(cookie, 0, page))
+				if got.Ret != optee.Success {
+					t.message("UNREGISTER_SHM", optee.Success, unregisterArg(first))
+					t.message("REGISTER_SHM after that", optee.Success, t.registerArg(cookie, 0, page))
+					return
+				}
+			}
+			t.skip("20000 buffers are registered")
 		})},
 		{Name: "register-copies-list", Rule: linuxRule("drivers/tee/optee/smc_abi.c", "optee_shm_register"), Why: "Linux frees the list when the call returns: it is not looked at again.", Run: smcCase(func(t *T) {
 			b := t.shareBuffer(t.buf, 2)

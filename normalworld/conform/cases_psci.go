@@ -14,7 +14,7 @@ const (
 )
 
 // The program that a processor starts with in the cases: it stores x0, CurrentEL, SCTLR_EL1 and MPIDR_EL1 behind itself and waits.
-var program = []uint32{
+var program = [...]uint32{
 	0x1000_0101, // adr x1, 20
 	0xD538_4242, // mrs x2, currentel
 	0xD538_1003, // mrs x3, sctlr_el1
@@ -29,11 +29,7 @@ const programResults = 32
 
 // programAt places the program.
 func (t *T) programAt(addr uint64) {
-	var b []byte
-	for _, w := range program {
-		b = binary.LittleEndian.AppendUint32(b, w)
-	}
-	t.write(addr, b)
+	t.write(addr, codeBytes(program[:]))
 }
 
 // started reads what the program stored: x0, CurrentEL, SCTLR_EL1 and MPIDR_EL1.
@@ -198,6 +194,10 @@ func psciCases() []Case {
 			t.cpu = 0
 			t.affinity("AFFINITY_INFO after CPU_OFF", stateOff, t.MPIDR[1])
 			t.cpuOn("CPU_ON after CPU_OFF", on, t.MPIDR[1], t.buf, 0)
+		}},
+		{Name: "cpu-suspend-standby", Rule: psciRule("CPU_SUSPEND"), Why: "Standby may end at any time, and then is a success; without such a state it is INVALID_PARAMETERS.", Run: func(t *T) {
+			t.expect("CPU_SUSPEND, state 0", result(smc.PSCISuccess, smc.PSCIInvalidParameters, smc.PSCINotSupported), uint64(smc.PSCICPUSuspend64), 0, t.buf, 0)
+			t.affinity("AFFINITY_INFO of the caller", stateOn, t.MPIDR[0])
 		}},
 		{Name: "cpu-suspend-reserved", Rule: psciRule("CPU_SUSPEND"), Why: "Reserved bits of power_state are INVALID_PARAMETERS, or there is no CPU_SUSPEND.", Run: func(t *T) {
 			t.expect("CPU_SUSPEND with reserved bits", result(smc.PSCIInvalidParameters, smc.PSCINotSupported), uint64(smc.PSCICPUSuspend64), 1<<30, t.buf, 0)

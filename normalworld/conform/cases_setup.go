@@ -262,6 +262,9 @@ func unknownFunctionCases() []Case {
 		{"normal-world-resume", "The SPMC says that to the SPMD.", uint64(ffa.NormalWorldResume32)},
 		{"el3-intr-handle", "The SPMC says that to the SPMD.", uint64(ffa.EL3IntrHandle32)},
 		{"retrieve-resp", "FFA_MEM_RETRIEVE_RESP is an answer.", uint64(ffa.MemRetrieveResp32)},
+		{"ns-res-info-get", "The call is there from 1.3 on.", uint64(ffa.NSResInfoGet64)},
+		{"abort", "The call is there from 1.3 on, for partitions.", uint64(ffa.Abort32)},
+		{"notification-bind2", "The call is there from 1.3 on.", uint64(ffa.NotificationBind2_64)},
 	} {
 		cases = append(cases, Case{Name: "unknown-" + u.name, Rule: rule,
 			Why: u.why + " The answer is FFA_ERROR with NOT_SUPPORTED, not -1, which Linux would take for success.",
@@ -351,6 +354,10 @@ func bufferCases() []Case {
 			t.expect("asking for partitions", successWith(2, "count and size"), uint64(ffa.PartitionInfoGet32))
 			t.expect("FFA_RX_RELEASE for VM 5", failure(ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXRelease32), 5)
 			t.expect("FFA_RX_RELEASE", success(), uint64(ffa.RXRelease32))
+		})},
+		{Name: "rx-acquire", Rule: ffaRule("FFA_RX_ACQUIRE"), Why: "Only a hypervisor acquires the RX buffers of its VMs; an operating system's own RX stays where it is.", Run: mapped(func(t *T) {
+			t.expect("FFA_RX_ACQUIRE by an operating system", failure(ffa.NotSupported, ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXAcquire32), 0)
+			t.infoSizeIs("records in RX", 24)
 		})},
 		{Name: "system-reset-unmaps", Rule: psciRule("SYSTEM_RESET"), Needs: NeedRun,
 			Why: "Linux leaves its buffers mapped over a reboot, and the next kernel maps its own.", Run: mapped(func(t *T) {
