@@ -128,7 +128,7 @@ func memoryCases() (cases []testCase) {
 			add(testCase{name: fmt.Sprintf("space/%s/%s", name, w), in: w, body: body, resume: 3})
 			add(testCase{name: fmt.Sprintf("space/%s/%s/ea", name, w), in: w, body: body, scr: scrEA, resume: 3, adapt: externalAborts(scrEA)})
 			if name == "ram" {
-				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w, setup: ldr("x0", addr) + "ldr w1, =0xd65f03c0; str w1, [x0]", body: ldr("x1", addr) + "blr x1"})
+				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w, setup: ldr("x0", addr) + "ldr w1, =0xd65f03c0; str w1, [x0]", body: ldr("x1", addr) + "adr x30, 1f; ret x1; 1:"})
 			}
 			if name == "flash" {
 				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w, body: "adr x30, 1f; ldr x1, =flash_return; ret x1; 1:"})
@@ -163,7 +163,8 @@ func nsTable(base uint64) string {
 var dataAbortLine = regexp.MustCompile(`(?m)^( EL2\+[0-9a-f]+ esr=)(9[2-7][0-9a-f]{6})( .*)$`)
 
 // withoutISV takes the instruction's syndrome, ISS bits 24 to 14, out of data aborts at EL2 that are no stage 2 faults: it is valid
-// for these only (D19.2.37, ISS encoding of a Data Abort). QEMU fills it in for all that come to EL2.
+// for these only (D19.2.37, ISS encoding of a Data Abort). For external aborts on a stage 2 walk it is IMPLEMENTATION DEFINED
+// (AArch64.FaultSyndrome). QEMU fills it in for all that come to EL2.
 func withoutISV(text string, stage2 bool) string {
 	return dataAbortLine.ReplaceAllStringFunc(text, func(line string) string {
 		m := dataAbortLine.FindStringSubmatch(line)
@@ -171,11 +172,49 @@ func withoutISV(text string, stage2 bool) string {
 		if err != nil {
 			panic(err)
 		}
-		if esr>>26 == 0x25 || !stage2 {
+		if esr>>26 == 0x25 || !stage2 || esr>>2&15 == 5 {
 			esr &^= 0x7ff << 14
 		}
 		return fmt.Sprintf("%s%x%s", m[1], esr, m[3])
 	})
+}
+
+var esrField = regexp.MustCompile(`esr=([89][0-9a-f]{7})`)
+
+// stage2Level sets the level of stage 2 faults on a walk of stage 1: it is that of the stage 2 walk (D8.15, AArch64.S2Walk). QEMU gives
+// the level of the stage 1 descriptor.
+func stage2Level(level uint64) func(string) string {
+	return func(text string) string {
+		return esrField.ReplaceAllStringFunc(text, func(field string) string {
+			esr, err := strconv.ParseUint(field[len("esr="):], 16, 64)
+			if err != nil {
+				panic(err)
+			}
+			if esr>>7&1 != 0 {
+				esr = esr&^3 | level
+			}
+			return fmt.Sprintf("esr=%x", esr)
+		})
+	}
+}
+
+var parLine = regexp.MustCompile(`(?m)^ x0=([0-9a-f]+)$`)
+
+// parLevel is stage2Level for what PAR_EL1 says of stage 2 faults on a walk of stage 1.
+func parLevel(level uint64) func(string) string {
+	const f, ptw = 1 << 0, 1 << 8
+	return func(text string) string {
+		return parLine.ReplaceAllStringFunc(text, func(line string) string {
+			par, err := strconv.ParseUint(line[len(" x0="):], 16, 64)
+			if err != nil {
+				panic(err)
+			}
+			if par&(f|ptw) == f|ptw {
+				par = par&^(3<<1) | level<<1
+			}
+			return fmt.Sprintf(" x0=%x", par)
+		})
+	}
 }
 
 var abortLine = regexp.MustCompile(`(?m)^ EL[12]\+[0-9a-f]+ esr=([0-9a-f]+) (.*?)( hpfar=[0-9a-f]+)? at=[0-9a-f]+$`)

@@ -13,5 +13,5 @@ func TestWorlds(t *testing.T) {
 }
 
 func allCases() []testCase {
-	return slices.Concat(callCases(), vectorCases(), returnCases(), interruptCases(), sweepCases(), trapCases(), memoryCases())
+	return slices.Concat(callCases(), vectorCases(), returnCases(), interruptCases(), sweepCases(), trapCases(), memoryCases(), translationCases())
 }

@@ -178,7 +178,7 @@ u64 handle(struct frame *f)
 		field("spsr", spsr);
 		if (vector % 4 == 0 && ((ec >= 0x20 && ec <= 0x25) || ec == 0x34 || ec == 0x35))
 			place("far", far);
-		if (vector % 4 == 0 && el == 2 && (ec == 0x20 || ec == 0x24) && (esr & 0x3c) < 0xc)
+		if (vector % 4 == 0 && el == 2 && (ec == 0x20 || ec == 0x24) && ((esr & 0x3c) < 0xc || esr & 0x80))
 			field("hpfar", READ(hpfar_el2));
 		// QEMU clears the condition flags; the architecture leaves them as they are (AArch64.TakeException).
 		field("at", at & 0xfffffff);
@@ -307,7 +307,7 @@ static u64 *page(u64 base)
 
 void identity(u64 base, u64 stage2)
 {
-	u64 normal = stage2 ? 0x7fd : 0x701, device = stage2 ? 1UL << 54 | 0x4c5 : 1UL << 54 | 0x405;
+	u64 normal = stage2 ? 0x7fd : 0x701, device = stage2 ? 1UL << 54 | 0x6c5 : 1UL << 54 | 0x605;
 	u64 *level1, *low, *high, i;
 
 	*(u64 *)(base + 0xfff8) = 0;
@@ -323,6 +323,8 @@ void identity(u64 base, u64 stage2)
 		high[i] = (0x40000000 + a) | normal;
 	}
 	if (!stage2) {
+		for (i = 0; i < 4; i++)
+			low[i] |= 0x80; // the program
 		high[0] |= 0xc0; // code: EL0 and EL1 may execute and read
 		high[1] |= 0x40; // data: EL0 and EL1 may read and write
 	}
