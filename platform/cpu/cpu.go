@@ -101,6 +101,7 @@ type CPU struct {
 	event   bool // event register of WFE
 
 	exclusive monitor
+	inst      *a64.Inst // what exec executes, for the syndrome of its faults
 
 	sys sysRegs
 	pmu pmuState

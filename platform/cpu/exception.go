@@ -197,16 +197,28 @@ func (c *CPU) instAbort(target uint8, va uint64, iss uint64) {
 
 // memoryFault reports a fault that a translation table walk found.
 func (c *CPU) memoryFault(va uint64, acc mmu.Access, f mmu.Fault) {
+	iss := uint64(0)
+	if f.Stage2 && !f.S1PTW && acc != mmu.Execute && !isExternal(f) {
+		iss = accessSyndrome(c.inst)
+	}
+	c.walkAbort(va, acc, f, iss)
+}
+
+// isExternal reports whether the walk ended in an external abort.
+func isExternal(f mmu.Fault) bool { return f.Kind() == mmu.StatusExternalWalk }
+
+// walkAbort takes the exception for a failed walk. iss holds what the syndrome says beside it.
+func (c *CPU) walkAbort(va uint64, acc mmu.Access, f mmu.Fault, iss uint64) {
 	target := c.syncTarget()
-	iss := uint64(f.Status)
+	iss |= uint64(f.Status)
 	if f.Stage2 {
-		target = max(target, 2) // an AT instruction at EL3 stays there
+		target = max(c.el, 2)
 		c.sys.hpfar = f.IPA >> 12 << 4 & 0xfffffffff0
 		if f.S1PTW {
 			iss |= issS1PTW
 		}
 	}
-	if f.Status>>2 == 0b0101 && c.cfg.EL3 && c.sys.scr&scrEA != 0 { // external abort on a walk
+	if isExternal(f) && c.cfg.EL3 && c.sys.scr&scrEA != 0 {
 		target = 3
 	}
 	if acc == mmu.Execute {

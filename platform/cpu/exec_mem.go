@@ -74,6 +74,7 @@ var parts = func() (t [a64.FirstPure]general) {
 // exec executes one instruction outside the main loop. c.PC is its address. It returns true when the next instruction is the one
 // behind it, and false when c.PC holds where to go on.
 func (c *CPU) exec(in *a64.Inst) bool {
+	c.inst = in
 	switch {
 	case in.Op >= a64.FirstSIMDMem:
 		if c.fpTrap {
@@ -299,7 +300,7 @@ func (c *CPU) execOrdered(in *a64.Inst) bool {
 	case a64.STXR, a64.STXP:
 		return c.storeExclusive(in, va, size)
 	case a64.CAS:
-		if !c.atomicAligned(va, size, mmu.Write) || !c.writable(va) {
+		if !c.atomicAligned(va, size, mmu.Write) || !c.readWritable(va) {
 			return false
 		}
 		v, ok := c.load(va, size)
@@ -318,7 +319,7 @@ func (c *CPU) execOrdered(in *a64.Inst) bool {
 		return c.zeroBlock(in.Rn)
 	}
 	// SWP and LDADD to LDUMIN.
-	if !c.atomicAligned(va, size, mmu.Write) || !c.writable(va) {
+	if !c.atomicAligned(va, size, mmu.Write) || !c.readWritable(va) {
 		return false
 	}
 	v, ok := c.load(va, size)
@@ -427,7 +428,7 @@ func (c *CPU) storeExclusive(in *a64.Inst, va uint64, size int) bool {
 }
 
 func (c *CPU) compareAndSwapPair(in *a64.Inst, va uint64, size int) bool {
-	if !c.atomicAligned(va, 2*size, mmu.Write) || !c.writable(va) {
+	if !c.atomicAligned(va, 2*size, mmu.Write) || !c.readWritable(va) {
 		return false
 	}
 	lo, ok := c.load(va, size)

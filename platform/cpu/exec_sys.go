@@ -242,7 +242,11 @@ func (c *CPU) msrImmediate(in *a64.Inst) bool {
 
 // system executes the system instructions: cache and TLB maintenance, address translation.
 func (c *CPU) system(key uint16, rt uint8) bool {
-	if a := c.systemInstruction(key, c.X[rt]); a != accessOK {
+	switch a := c.systemInstruction(key, c.X[rt]); a {
+	case accessOK:
+	case accessTaken:
+		return false
+	default:
 		c.finish(a, key, rt, false)
 		return false
 	}
@@ -317,18 +321,16 @@ func (c *CPU) systemInstruction(key uint16, v uint64) access {
 }
 
 // at executes an address translation instruction for regime el: user for EL0's privilege, pan to apply PSTATE.PAN, both to
-// translate through stage 2 as well.
+// translate through stage 2 as well. An external abort on the walk is an exception and no result, and so is at EL1 a stage 2 fault
+// on the walk of stage 1 (D8.15).
 func (c *CPU) at(va uint64, el uint8, user bool, acc mmu.Access, pan, both bool) access {
 	var g mmu.Regime
 	secure := el == 3 || c.secure && !(c.el == 3 && c.sys.scr&scrNS != 0)
 	c.regime(el, secure, &g)
 	g.Stage1Only = !both
 	t, f, ok := mmu.Walk(c, &g, va, user, acc, pan)
-	if !ok && (f.Kind() == mmu.StatusExternalWalk || f.S1PTW && c.el == 1) {
-		// Not PAR_EL1 but an exception says so: an external abort on the walk, or stage 2's refusal of a descriptor, which is
-		// EL2's affair. ISS has CM and WnR set (D19.2.40).
-		c.memoryFault(va, mmu.Write, f)
-		c.sys.esr[c.el] |= issCM
+	if !ok && (isExternal(f) || c.el == 1 && f.S1PTW) {
+		c.walkAbort(va, mmu.Write, f, issCM)
 		return accessTaken
 	}
 	c.sys.par = mmu.PAR(t, f, ok)

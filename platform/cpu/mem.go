@@ -216,11 +216,21 @@ func (c *CPU) probeWrite(va uint64, n uint64) bool {
 	return ok
 }
 
-// writable checks that the byte at va may be read and written: what an atomic instruction needs before it reads.
+// writable checks that the byte at va may be written: what a store-exclusive needs before it looks at memory.
 func (c *CPU) writable(va uint64) bool {
 	if c.tlb[va/pageSize%tlbSize].wtag == va&^pageMask|c.ctx {
 		return true
 	}
 	_, ok := c.translate(va, mmu.Write, c.ctx, false)
 	return ok
+}
+
+// readWritable checks that the byte at va may be read and written: what an atomic instruction needs before it reads. A fault that
+// reading would have is reported as that of a read (D19.2.37, WnR).
+func (c *CPU) readWritable(va uint64) bool {
+	if c.tlb[va/pageSize%tlbSize].wtag == va&^pageMask|c.ctx {
+		return true
+	}
+	_, ok := c.translate(va, mmu.Read, c.ctx, false)
+	return ok && c.writable(va)
 }
