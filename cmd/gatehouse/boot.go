@@ -336,7 +336,7 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		out.Flush()
 	}
 	restore()
-	status := o.report(c, exit, context.Cause(ctx))
+	status := o.report(c, m, exit, context.Cause(ctx))
 	if err := o.trace.close(); err != nil {
 		fmt.Fprintf(c.stderr, "gatehouse boot: %s\n", oneLine(err.Error()))
 		if status == statusOK {
@@ -377,7 +377,7 @@ func watchSignals(cancel context.CancelCauseFunc) (stop func()) {
 }
 
 // report says on standard error what the guest could not, and gives the exit status.
-func (o *bootOptions) report(c *call, exit platform.Exit, cause error) int {
+func (o *bootOptions) report(c *call, m *platform.Machine, exit platform.Exit, cause error) int {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(c.stderr, "gatehouse boot: %s\n", oneLine(fmt.Sprintf(format, args...)))
 	}
@@ -401,7 +401,11 @@ func (o *bootOptions) report(c *call, exit platform.Exit, cause error) int {
 		case errors.As(cause, &s):
 			return 128 + int(s.Signal)
 		}
-		say("-timeout %v: the machine was still running", o.timeout)
+		if m.Resets() > 1 {
+			say("-timeout %v: the machine was still running, and the guest had reset it before", o.timeout)
+		} else {
+			say("-timeout %v: the machine was still running", o.timeout)
+		}
 		return statusTimeout
 	}
 	say("%s", exit.Message)
