@@ -48,7 +48,7 @@ func TestConformSuite(t *testing.T) {
 				}
 			}
 			// A suite that skips everything has proved nothing.
-			if least := map[string]int{"": 850, "tzasc-action=raz": 850, "tzasc=off": 750, "abi=ffa": 650, "abi=smc": 220}[strings.Join(keys, ",")]; ran < least {
+			if least := map[string]int{"": 900, "tzasc-action=raz": 900, "tzasc=off": 800, "abi=ffa": 720, "abi=smc": 240}[strings.Join(keys, ",")]; ran < least {
 				t.Errorf("%d cases ran, want at least %d", ran, least)
 			}
 		})

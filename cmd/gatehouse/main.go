@@ -137,7 +137,7 @@ func oneLine(s string) string {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "gatehouse is an AArch64 TrustZone platform: it boots images, hosts their secure world and enforces it on every bus access.\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  gatehouse %-6s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  gatehouse %-7s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nFirst steps: gatehouse demo, then gatehouse boot -kernel image:hello.\nFlags of a command: gatehouse help COMMAND.\n")
 }

@@ -8,6 +8,9 @@ import (
 	"gatehouse/smc/optee"
 )
 
+// scrubRule is the board's own: FF-A leaves the clearing of memory that comes back to flags that Linux never sets.
+var scrubRule = Rule{"Gatehouse", "memory that is handed back is scrubbed"}
+
 // secret is what a master of the secure path writes into a pool.
 var secret = []byte("decrypted picture, not for the normal world")
 
@@ -121,7 +124,7 @@ func poolIsolationCases() []Case {
 					t.unprotect(q)
 					t.returned("the second", q.Range)
 				})},
-			Case{Name: fmt.Sprintf("%v-scrub", a), Rule: Rule{"Gatehouse", "RATIONALE, who clears memory"}, Needs: a.need() | NeedFirewall,
+			Case{Name: fmt.Sprintf("%v-scrub", a), Rule: scrubRule, Needs: a.need() | NeedFirewall,
 				Why: "Whatever masters of the secure path wrote, the normal world reads zeros after the reclaim, in each byte.", Run: over(a, func(t *T) {
 					r := Range{t.pool, poolSize}
 					t.ready(r)
@@ -135,16 +138,18 @@ func poolIsolationCases() []Case {
 					t.filled("the page before", r.Base-page, page)
 					t.filled("the page behind", r.End(), page)
 				})},
-			Case{Name: fmt.Sprintf("%v-reuse", a), Rule: regionRule, Needs: a.need() | NeedFirewall, Why: "A pool that was lent, returned and lent again is protected again.", Run: over(a, func(t *T) {
-				r := Range{t.pool, 8 * page}
-				for range 3 {
-					t.ready(r)
-					p := t.protect(r.Base, r.Size, useCase)
-					t.isolated("lent", r, t.Pools[poolUse])
-					t.unprotect(p)
-					t.returned("after the reclaim", r)
-				}
-			})},
+			Case{Name: fmt.Sprintf("%v-reuse", a), Rule: regionRule, Needs: a.need() | NeedFirewall,
+				Why: "A pool that was lent, returned and lent again is protected again.",
+				Run: over(a, func(t *T) {
+					r := Range{t.pool, 8 * page}
+					for range 3 {
+						t.ready(r)
+						p := t.protect(r.Base, r.Size, useCase)
+						t.isolated("lent", r, t.Pools[poolUse])
+						t.unprotect(p)
+						t.returned("after the reclaim", r)
+					}
+				})},
 			Case{Name: fmt.Sprintf("%v-shared-stays-open", a), Rule: memRule("FFA_MEM_SHARE"), Needs: a.need() | NeedFirewall,
 				Why: "Memory that is shared stays open to its owner's masters.", Run: over(a, func(t *T) {
 					r := Range{t.buf, 4 * page}
@@ -167,14 +172,16 @@ func poolIsolationCases() []Case {
 		)
 	}
 	return append(cases,
-		Case{Name: "ffa-lend-protects", Rule: memRule("FFA_MEM_LEND"), Needs: NeedFFA | NeedFirewall, Why: "Protection begins with the end of FFA_MEM_LEND, before anything is assigned.", Run: withOPTEE(func(t *T) {
-			r := Range{t.pool, poolSize}
-			t.ready(r)
-			h := t.lend(r.Base, poolPages)
-			t.isolated("lent, not assigned", r, t.Pools[poolUse])
-			t.reclaim(h)
-			t.returned("after the reclaim", r)
-		})},
+		Case{Name: "ffa-lend-protects", Rule: memRule("FFA_MEM_LEND"), Needs: NeedFFA | NeedFirewall,
+			Why: "Protection begins with the end of FFA_MEM_LEND, before anything is assigned.",
+			Run: withOPTEE(func(t *T) {
+				r := Range{t.pool, poolSize}
+				t.ready(r)
+				h := t.lend(r.Base, poolPages)
+				t.isolated("lent, not assigned", r, t.Pools[poolUse])
+				t.reclaim(h)
+				t.returned("after the reclaim", r)
+			})},
 		Case{Name: "ffa-release-keeps-protection", Rule: opteeFFARule("OPTEE_FFA_RELEASE_PROTMEM"), Needs: NeedFFA | NeedFirewall,
 			Why: "RELEASE_PROTMEM does not open the pool, FFA_MEM_RECLAIM does.", Run: withOPTEE(func(t *T) {
 				r := Range{t.pool, poolSize}
@@ -213,42 +220,46 @@ func poolIsolationCases() []Case {
 				t.send("FFA_MEM_LEND of RX", failure(ffa.Denied, ffa.InvalidParameters), ffa.Lend, t.transaction(ffa.Lend, region(t.rx, 1)))
 				t.infoSizeIs("records in RX", 24)
 			})},
-		Case{Name: "carve-out", Rule: regionRule, Needs: NeedFirewall, Variant: StaticPool, Why: "The carve-out is protected from reset on, and nothing beside it.", Run: func(t *T) {
-			// Nobody but the pool's own masters can fill it.
-			w, ok := t.Pools[poolUse].writer()
-			if !ok {
-				t.skip("no master may write to a pool")
-			}
-			c := t.Carveout
-			for _, a := range edges(c) {
-				t.target.Port(w).Write(a, []byte{0x5A})
-			}
-			t.fill(c.Base-page, page)
-			if c.End() < t.End {
-				t.fill(c.End(), page)
-			}
-			t.isolated("the carve-out", c, t.Pools[poolUse])
-		}},
-		Case{Name: "carve-out-stays", Rule: regionRule, Needs: NeedFFA | NeedFirewall, Variant: StaticPool, Why: "Pools that come and go beside it do not open the carve-out.", Run: withOPTEE(func(t *T) {
-			w, ok := t.Pools[poolUse].writer()
-			if !ok {
-				t.skip("no master may write to a pool")
-			}
-			c := t.Carveout
-			for _, a := range edges(c) {
-				t.target.Port(w).Write(a, []byte{0x5A})
-			}
-			t.fill(t.pool-page, poolSize+2*page)
-			t.fill(c.Base-page, page)
-			if c.End() < t.End {
-				t.fill(c.End(), page)
-			}
-			p := t.protect(t.pool, poolSize, useCase)
-			t.isolated("the carve-out beside a pool", c, t.Pools[poolUse])
-			t.isolated("the pool", p.Range, t.Pools[poolUse])
-			t.unprotect(p)
-			t.isolated("the carve-out after the pool", c, t.Pools[poolUse])
-		})},
+		Case{Name: "carve-out", Rule: regionRule, Needs: NeedFirewall, Variant: StaticPool,
+			Why: "The carve-out is protected from reset on, and nothing beside it.",
+			Run: func(t *T) {
+				// Nobody but the pool's own masters can fill it.
+				w, ok := t.Pools[poolUse].writer()
+				if !ok {
+					t.skip("no master may write to a pool")
+				}
+				c := t.Carveout
+				for _, a := range edges(c) {
+					t.target.Port(w).Write(a, []byte{0x5A})
+				}
+				t.fill(c.Base-page, page)
+				if c.End() < t.End {
+					t.fill(c.End(), page)
+				}
+				t.isolated("the carve-out", c, t.Pools[poolUse])
+			}},
+		Case{Name: "carve-out-stays", Rule: regionRule, Needs: NeedFFA | NeedFirewall, Variant: StaticPool,
+			Why: "Pools that come and go beside it do not open the carve-out.",
+			Run: withOPTEE(func(t *T) {
+				w, ok := t.Pools[poolUse].writer()
+				if !ok {
+					t.skip("no master may write to a pool")
+				}
+				c := t.Carveout
+				for _, a := range edges(c) {
+					t.target.Port(w).Write(a, []byte{0x5A})
+				}
+				t.fill(t.pool-page, poolSize+2*page)
+				t.fill(c.Base-page, page)
+				if c.End() < t.End {
+					t.fill(c.End(), page)
+				}
+				p := t.protect(t.pool, poolSize, useCase)
+				t.isolated("the carve-out beside a pool", c, t.Pools[poolUse])
+				t.isolated("the pool", p.Range, t.Pools[poolUse])
+				t.unprotect(p)
+				t.isolated("the carve-out after the pool", c, t.Pools[poolUse])
+			})},
 		Case{Name: "carve-out-neighbour-pool", Rule: tzcRule("Region overlap"), Needs: NeedFFA | NeedFirewall, Variant: StaticPool,
 			Why: "A pool that touches the carve-out comes back alone.", Run: withOPTEE(func(t *T) {
 				w, ok := t.Pools[poolUse].writer()
@@ -267,11 +278,13 @@ func poolIsolationCases() []Case {
 				t.returned("the pool", p.Range)
 				t.access("the carve-out afterwards", c, t.Pools[poolUse])
 			})},
-		Case{Name: "secure-ram", Rule: tzcRule("Security state of transactions"), Needs: NeedSecureRAM, Why: "No non-secure master reaches memory that never was the normal world's.", Run: func(t *T) {
-			for _, a := range edges(t.SecureRAM) {
-				t.reachable("secure RAM", a, Access{})
-			}
-		}},
+		Case{Name: "secure-ram", Rule: tzcRule("Security state of transactions"), Needs: NeedSecureRAM,
+			Why: "No non-secure master reaches memory that never was the normal world's.",
+			Run: func(t *T) {
+				for _, a := range edges(t.SecureRAM) {
+					t.reachable("secure RAM", a, Access{})
+				}
+			}},
 	)
 }
 
@@ -419,97 +432,109 @@ func dmaCases() []Case {
 		}
 	}
 	return []Case{
-		{Name: "dma-works", Rule: Rule{"DDI 0196", "Memory-to-memory transfer"}, Needs: NeedDMA, Why: "The probe of the other cases: a transfer within the normal world's memory arrives.", Run: func(t *T) {
-			t.fill(t.buf, page)
-			if !t.transfers(t.buf, t.buf+4*page, page) {
-				t.failf("a transfer", "the PL080 reports an error")
-			}
-			t.contains("the destination", t.buf+4*page, t.read(t.buf, page))
-		}},
-		{Name: "dma-into-pool", Rule: rule, Needs: needs, Why: "A master outside the use case cannot write to a pool.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			h := t.lend(r.Base, 4)
-			if t.transfers(t.buf, r.Base, dmaShort) && !t.Silent {
-				t.failf("a bus error", "a transfer into the pool ends without error")
-			}
-			for _, a := range edges(r) {
-				if got := t.inPool(a); got != patternByte(a) {
-					t.failf("contents stay", "the pool holds %#x at %#x, want %#x", got, a, patternByte(a))
+		{Name: "dma-works", Rule: Rule{"DDI 0196", "Memory-to-memory transfer"}, Needs: NeedDMA,
+			Why: "The probe of the other cases: a transfer within the normal world's memory arrives.",
+			Run: func(t *T) {
+				t.fill(t.buf, page)
+				if !t.transfers(t.buf, t.buf+4*page, page) {
+					t.failf("a transfer", "the PL080 reports an error")
 				}
-			}
-			t.reclaim(h)
-			t.returned("after the reclaim", r)
-		})},
-		{Name: "dma-out-of-pool", Rule: rule, Needs: needs, Why: "A master outside the use case cannot copy from a pool.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			h := t.lend(r.Base, 4)
-			t.plant(r.Base)
-			if t.transfers(r.Base, t.buf, dmaShort) && !t.Silent {
-				t.failf("a bus error", "a transfer out of the pool ends without error")
-			}
-			leaked(t, Range{t.buf, page})
-			t.reclaim(h)
-		})},
-		{Name: "dma-across-boundary", Rule: rule, Needs: needs, Why: "A transfer that runs from open memory into a pool ends at the boundary.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			t.fill(t.buf, 2*page)
-			h := t.lend(r.Base, 4)
-			t.transfers(t.buf, r.Base-page, 2*page)
-			for _, a := range edges(r) {
-				if got := t.inPool(a); got != patternByte(a) {
-					t.failf("contents stay", "the pool holds %#x at %#x, want %#x", got, a, patternByte(a))
+				t.contains("the destination", t.buf+4*page, t.read(t.buf, page))
+			}},
+		{Name: "dma-into-pool", Rule: rule, Needs: needs,
+			Why: "A master outside the use case cannot write to a pool.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				h := t.lend(r.Base, 4)
+				if t.transfers(t.buf, r.Base, dmaShort) && !t.Silent {
+					t.failf("a bus error", "a transfer into the pool ends without error")
 				}
-			}
-			t.contains("open memory before the pool", r.Base-page, t.read(t.buf, page))
-			t.reclaim(h)
-		})},
-		{Name: "dma-in-flight-at-lend", Rule: rule, Needs: needs, Why: "A transfer into memory that is lent meanwhile loses the rest.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			t.write(t.buf, make([]byte, size))
-			t.dmaStart(t.side, copyItem{t.buf, r.Base, size})
-			t.target.Advance(half)
-			if !t.dmaBusy() {
-				t.skip("the transfer was over before the lend")
-			}
-			h := t.lend(r.Base, 4)
-			var at [4 * page]byte
-			for i := range at {
-				if i%64 == 0 {
-					at[i] = t.inPool(r.Base + uint64(i))
+				for _, a := range edges(r) {
+					if got := t.inPool(a); got != patternByte(a) {
+						t.failf("contents stay", "the pool holds %#x at %#x, want %#x", got, a, patternByte(a))
+					}
 				}
-			}
-			if t.dmaFinish() && !t.Silent {
-				t.failf("a bus error", "the transfer ends without error although its memory was lent")
-			}
-			for i := range at {
-				if i%64 == 0 && t.inPool(r.Base+uint64(i)) != at[i] {
-					t.failf("nothing arrives after the lend", "the byte at %#x changed after the lend", r.Base+uint64(i))
+				t.reclaim(h)
+				t.returned("after the reclaim", r)
+			})},
+		{Name: "dma-out-of-pool", Rule: rule, Needs: needs,
+			Why: "A master outside the use case cannot copy from a pool.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				h := t.lend(r.Base, 4)
+				t.plant(r.Base)
+				if t.transfers(r.Base, t.buf, dmaShort) && !t.Silent {
+					t.failf("a bus error", "a transfer out of the pool ends without error")
 				}
-			}
-			t.reclaim(h)
-			t.returned("after the reclaim", r)
-		})},
-		{Name: "dma-in-flight-reads-nothing", Rule: rule, Needs: needs, Why: "A transfer out of memory that is lent meanwhile does not see what is written there afterwards.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			t.dmaStart(t.side, copyItem{r.Base, t.buf, size})
-			t.target.Advance(half)
-			if !t.dmaBusy() {
-				t.skip("the transfer was over before the lend")
-			}
-			h := t.lend(r.Base, 4)
-			t.plant(r.Base)
-			t.plant(r.Base + page + page/2)
-			t.plant(r.Base + 2*page - uint64(len(secret)))
-			t.dmaFinish()
-			leaked(t, Range{t.buf, size})
-			t.reclaim(h)
-		})},
-		{Name: "dma-in-flight-at-reclaim", Rule: Rule{"Gatehouse", "RATIONALE, who clears memory"}, Needs: needs,
+				leaked(t, Range{t.buf, page})
+				t.reclaim(h)
+			})},
+		{Name: "dma-across-boundary", Rule: rule, Needs: needs,
+			Why: "A transfer that runs from open memory into a pool ends at the boundary.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				t.fill(t.buf, 2*page)
+				h := t.lend(r.Base, 4)
+				t.transfers(t.buf, r.Base-page, 2*page)
+				for _, a := range edges(r) {
+					if got := t.inPool(a); got != patternByte(a) {
+						t.failf("contents stay", "the pool holds %#x at %#x, want %#x", got, a, patternByte(a))
+					}
+				}
+				t.contains("open memory before the pool", r.Base-page, t.read(t.buf, page))
+				t.reclaim(h)
+			})},
+		{Name: "dma-in-flight-at-lend", Rule: rule, Needs: needs,
+			Why: "A transfer into memory that is lent meanwhile loses the rest.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				t.write(t.buf, make([]byte, size))
+				t.dmaStart(t.side, copyItem{t.buf, r.Base, size})
+				t.target.Advance(half)
+				if !t.dmaBusy() {
+					t.skip("the transfer was over before the lend")
+				}
+				h := t.lend(r.Base, 4)
+				var at [4 * page]byte
+				for i := range at {
+					if i%64 == 0 {
+						at[i] = t.inPool(r.Base + uint64(i))
+					}
+				}
+				if t.dmaFinish() && !t.Silent {
+					t.failf("a bus error", "the transfer ends without error although its memory was lent")
+				}
+				for i := range at {
+					if i%64 == 0 && t.inPool(r.Base+uint64(i)) != at[i] {
+						t.failf("nothing arrives after the lend", "the byte at %#x changed after the lend", r.Base+uint64(i))
+					}
+				}
+				t.reclaim(h)
+				t.returned("after the reclaim", r)
+			})},
+		{Name: "dma-in-flight-reads-nothing", Rule: rule, Needs: needs,
+			Why: "A transfer out of memory that is lent meanwhile does not see what is written there afterwards.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				t.dmaStart(t.side, copyItem{r.Base, t.buf, size})
+				t.target.Advance(half)
+				if !t.dmaBusy() {
+					t.skip("the transfer was over before the lend")
+				}
+				h := t.lend(r.Base, 4)
+				t.plant(r.Base)
+				t.plant(r.Base + page + page/2)
+				t.plant(r.Base + 2*page - uint64(len(secret)))
+				t.dmaFinish()
+				leaked(t, Range{t.buf, size})
+				t.reclaim(h)
+			})},
+		{Name: "dma-in-flight-at-reclaim", Rule: scrubRule, Needs: needs,
 			Why: "A transfer that is on its way while its memory comes back sees the memory scrubbed, never the secret.", Run: outside(func(t *T) {
 				r := Range{t.pool, 4 * page}
 				t.ready(r)
@@ -528,35 +553,41 @@ func dmaCases() []Case {
 				}
 				t.zero("after the reclaim", r.Base, r.Size)
 			})},
-		{Name: "dma-after-reclaim", Rule: rule, Needs: needs, Why: "After the reclaim the memory is the DMA controller's as before.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			t.reclaim(t.lend(r.Base, 4))
-			t.fill(t.buf, page)
-			if !t.transfers(t.buf, r.Base, page) {
-				t.failf("a transfer", "the PL080 cannot write to memory that came back")
-			}
-			t.contains("memory that came back", r.Base, t.read(t.buf, page))
-		})},
-		{Name: "dma-registers-of-frame", Rule: tzcRule("Register summary, secure access"), Needs: needs | NeedFrame, Why: "A DMA controller cannot program the firewall.", Run: outside(func(t *T) {
-			r := Range{t.pool, 4 * page}
-			t.ready(r)
-			h := t.lend(r.Base, 4)
-			ones := make([]byte, 64)
-			for i := range ones {
-				ones[i] = 0xFF
-			}
-			t.write(t.buf, ones)
-			t.transfers(t.buf, t.Frame+0x110, 16)
-			t.transfers(t.buf, t.Frame+0x130, 16)
-			t.isolated("after the transfers", r, t.Pools[poolUse])
-			t.reclaim(h)
-		})},
-		{Name: "dma-secure-ram", Rule: tzcRule("Security state of transactions"), Needs: NeedDMA | NeedSecureRAM, Why: "A DMA controller of the normal world does not reach secure RAM.", Run: func(t *T) {
-			t.fill(t.buf, page)
-			if t.transfers(t.SecureRAM.Base, t.buf, dmaShort) {
-				t.zero("what was read from secure RAM", t.buf, dmaShort)
-			}
-		}},
+		{Name: "dma-after-reclaim", Rule: rule, Needs: needs,
+			Why: "After the reclaim the memory is the DMA controller's as before.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				t.reclaim(t.lend(r.Base, 4))
+				t.fill(t.buf, page)
+				if !t.transfers(t.buf, r.Base, page) {
+					t.failf("a transfer", "the PL080 cannot write to memory that came back")
+				}
+				t.contains("memory that came back", r.Base, t.read(t.buf, page))
+			})},
+		{Name: "dma-registers-of-frame", Rule: tzcRule("Register summary, secure access"), Needs: needs | NeedFrame,
+			Why: "A DMA controller cannot program the firewall.",
+			Run: outside(func(t *T) {
+				r := Range{t.pool, 4 * page}
+				t.ready(r)
+				h := t.lend(r.Base, 4)
+				ones := make([]byte, 64)
+				for i := range ones {
+					ones[i] = 0xFF
+				}
+				t.write(t.buf, ones)
+				t.transfers(t.buf, t.Frame+0x110, 16)
+				t.transfers(t.buf, t.Frame+0x130, 16)
+				t.isolated("after the transfers", r, t.Pools[poolUse])
+				t.reclaim(h)
+			})},
+		{Name: "dma-secure-ram", Rule: tzcRule("Security state of transactions"), Needs: NeedDMA | NeedSecureRAM,
+			Why: "A DMA controller of the normal world does not reach secure RAM.",
+			Run: func(t *T) {
+				t.fill(t.buf, page)
+				if t.transfers(t.SecureRAM.Base, t.buf, dmaShort) {
+					t.zero("what was read from secure RAM", t.buf, dmaShort)
+				}
+			}},
 	}
 }

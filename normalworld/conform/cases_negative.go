@@ -399,30 +399,35 @@ func fragmentRefusals() []Case {
 		{"huge", "The fragment stands in TX, which has one page.", []ffa.Error{inv, ffa.Denied}, func(h ffa.Handle, _ int) []uint64 { return fragTX(h, 0xFFFF_FFF0) }},
 		{"odd", "A fragment ends between ranges.", []ffa.Error{inv}, func(h ffa.Handle, _ int) []uint64 { return fragTX(h, 40) }},
 	} {
-		cases = append(cases, Case{Name: "fragment-" + f.name, Rule: rule, Why: f.why + " The fragment is refused; what was shared is nothing, before and after.", Run: withOPTEE(func(t *T) {
-			b := t.bytes(ffa.Share, scattered(t.buf, 8)...)
-			h := t.begin(ffa.Share, b, 112)
-			t.write(t.tx, b[112:])
-			t.expect("FFA_MEM_FRAG_TX", failure(f.codes...), f.args(h, len(b)-112)...)
-			t.free("after the refusal", t.buf, 16)
-			// The transfer may have been ended by the refusal; either way it is no transaction.
-			t.gone("after the refusal", h)
-		})})
+		cases = append(cases, Case{Name: "fragment-" + f.name, Rule: rule,
+			Why: f.why + " The fragment is refused; what was shared is nothing, before and after.", Run: withOPTEE(func(t *T) {
+				b := t.bytes(ffa.Share, scattered(t.buf, 8)...)
+				h := t.begin(ffa.Share, b, 112)
+				t.write(t.tx, b[112:])
+				t.expect("FFA_MEM_FRAG_TX", failure(f.codes...), f.args(h, len(b)-112)...)
+				t.free("after the refusal", t.buf, 16)
+				// The transfer may have been ended by the refusal; either way it is no transaction.
+				t.gone("after the refusal", h)
+			})})
 	}
 	return append(cases,
-		Case{Name: "fragment-of-complete", Rule: rule, Why: "Nothing is missing of a transaction that is complete.", Run: withOPTEE(func(t *T) {
-			h := t.share(t.buf, 1)
-			t.expect("FFA_MEM_FRAG_TX to a complete transaction", failure(inv), fragTX(h, 16)...)
-			t.reclaim(h)
-		})},
+		Case{Name: "fragment-of-complete", Rule: rule,
+			Why: "Nothing is missing of a transaction that is complete.",
+			Run: withOPTEE(func(t *T) {
+				h := t.share(t.buf, 1)
+				t.expect("FFA_MEM_FRAG_TX to a complete transaction", failure(inv), fragTX(h, 16)...)
+				t.reclaim(h)
+			})},
 		Case{Name: "fragment-unasked", Rule: rule, Why: "No transaction is under way.", Run: withOPTEE(func(t *T) {
 			t.expect("FFA_MEM_FRAG_TX", failure(inv), fragTX(1, 16)...)
 		})},
-		Case{Name: "fragment-rx-by-caller", Rule: memRule("FFA_MEM_FRAG_RX"), Why: "The normal world receives no descriptor whose fragments it could ask for.", Run: withOPTEE(func(t *T) {
-			h := t.share(t.buf, 1)
-			t.expect("FFA_MEM_FRAG_RX", failure(inv, ffa.NotSupported, ffa.Denied), uint64(ffa.MemFragRX32), uint64(uint32(h)), uint64(h)>>32, 0)
-			t.reclaim(h)
-		})},
+		Case{Name: "fragment-rx-by-caller", Rule: memRule("FFA_MEM_FRAG_RX"),
+			Why: "The normal world receives no descriptor whose fragments it could ask for.",
+			Run: withOPTEE(func(t *T) {
+				h := t.share(t.buf, 1)
+				t.expect("FFA_MEM_FRAG_RX", failure(inv, ffa.NotSupported, ffa.Denied), uint64(ffa.MemFragRX32), uint64(uint32(h)), uint64(h)>>32, 0)
+				t.reclaim(h)
+			})},
 		Case{Name: "fragment-after-unmap", Rule: rule, Why: "Without TX there is no fragment.", Run: withOPTEE(func(t *T) {
 			b := t.bytes(ffa.Share, scattered(t.buf, 8)...)
 			h := t.begin(ffa.Share, b, 112)

@@ -126,7 +126,8 @@ func processorCases() []Case {
 	for _, a := range []abi{overFFA, overSMC} {
 		needs := a.need() | NeedFirewall | NeedRun | NeedCPUs
 		cases = append(cases,
-			Case{Name: fmt.Sprintf("%v-processor-reads", a), Rule: rule, Needs: needs, Why: "A processor that reads memory over and over loses it with the lend, whatever it has cached.",
+			Case{Name: fmt.Sprintf("%v-processor-reads", a), Rule: rule, Needs: needs,
+				Why: "A processor that reads memory over and over loses it with the lend, whatever it has cached.",
 				Run: over(a, func(t *T) {
 					r := Range{t.pool, 4 * page}
 					t.ready(r)
@@ -144,7 +145,8 @@ func processorCases() []Case {
 					t.unprotect(p)
 					t.returned("after the reclaim", r)
 				})},
-			Case{Name: fmt.Sprintf("%v-processor-writes", a), Rule: rule, Needs: needs, Why: "A processor that writes to memory over and over changes nothing once it is lent.",
+			Case{Name: fmt.Sprintf("%v-processor-writes", a), Rule: rule, Needs: needs,
+				Why: "A processor that writes to memory over and over changes nothing once it is lent.",
 				Run: over(a, func(t *T) {
 					r := Range{t.pool, 4 * page}
 					t.ready(r)
@@ -159,7 +161,8 @@ func processorCases() []Case {
 					t.unprotect(p)
 					t.returned("after the reclaim", r)
 				})},
-			Case{Name: fmt.Sprintf("%v-processor-executes", a), Rule: rule, Needs: needs, Why: "A processor that executes from memory cannot go on when it is lent, whatever it has decoded.",
+			Case{Name: fmt.Sprintf("%v-processor-executes", a), Rule: rule, Needs: needs,
+				Why: "A processor that executes from memory cannot go on when it is lent, whatever it has decoded.",
 				Run: over(a, func(t *T) {
 					r := Range{t.pool, 4 * page}
 					t.ready(r)
@@ -176,7 +179,8 @@ func processorCases() []Case {
 					t.unprotect(p)
 					t.returned("after the reclaim", r)
 				})},
-			Case{Name: fmt.Sprintf("%v-processor-beside", a), Rule: rule, Needs: needs, Why: "A processor at work in the page beside is not disturbed by lend and reclaim.",
+			Case{Name: fmt.Sprintf("%v-processor-beside", a), Rule: rule, Needs: needs,
+				Why: "A processor at work in the page beside is not disturbed by lend and reclaim.",
 				Run: over(a, func(t *T) {
 					r := Range{t.pool, 4 * page}
 					t.ready(r)
@@ -193,7 +197,8 @@ func processorCases() []Case {
 					t.unprotect(p)
 					goesOn("after the reclaim")
 				})},
-			Case{Name: fmt.Sprintf("%v-processor-afterwards", a), Rule: rule, Needs: needs, Why: "A processor that comes after the reclaim reads zeros, and can write.",
+			Case{Name: fmt.Sprintf("%v-processor-afterwards", a), Rule: rule, Needs: needs,
+				Why: "A processor that comes after the reclaim reads zeros, and can write.",
 				Run: over(a, func(t *T) {
 					r := Range{t.pool, 4 * page}
 					t.ready(r)

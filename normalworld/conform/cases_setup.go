@@ -94,7 +94,8 @@ func versionCases() []Case {
 	cases := []Case{
 		refusedVersion("bit-31", "Bit 31 of a version must be zero.", 1<<31|uint64(ffa.Version1_2)),
 		refusedVersion("all-ones", "Bit 31 of a version must be zero.", 0xFFFF_FFFF),
-		{Name: "version-answers-own", Rule: version, Why: "The answer is the callee's version, whatever 1.x was asked for, and the call can be repeated before any other.",
+		{Name: "version-answers-own", Rule: version,
+			Why: "The answer is the callee's version, whatever 1.x was asked for, and the call can be repeated before any other.",
 			Run: func(t *T) {
 				own := t.expectVersion("FFA_VERSION(1.2)", uint64(ffa.Version1_2))
 				for _, v := range []ffa.Version{ffa.Version1_0, ffa.Version1_1} {
@@ -102,42 +103,52 @@ func versionCases() []Case {
 					t.require(got == own || got == v, "FFA_VERSION again", fmt.Sprintf("%v or %v", own, v))
 				}
 			}},
-		{Name: "version-newer-minor", Rule: version, Why: "A caller of a newer minor version is told the older one, and both work with that.", Run: func(t *T) {
-			out := t.call(uint64(ffa.Version32), uint64(ffa.MakeVersion(1, 0x7FFF)))
-			t.require(isVersion(out) || int32(out[0]) == int32(ffa.NotSupported), "FFA_VERSION(1.32767)", "x0 = 1.x or NOT_SUPPORTED")
-			t.expectVersion("FFA_VERSION(1.2)", uint64(ffa.Version1_2))
-			t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
-		}},
-		{Name: "version-other-major", Rule: version, Why: "Another major version is not adopted: the answer is NOT_SUPPORTED or the callee's version.", Run: func(t *T) {
-			for _, v := range []uint64{0, 0x0_0001, 0x2_0000, 0x7FFF_0000} {
-				out := t.call(uint64(ffa.Version32), v)
-				t.require(isVersion(out) || int32(out[0]) == int32(ffa.NotSupported), "FFA_VERSION of another major version", "x0 = 1.x or NOT_SUPPORTED")
-			}
-			t.version = ffa.Version1_2
-			t.expectVersion("FFA_VERSION(1.2)", uint64(ffa.Version1_2))
-			t.mapBuffers(1)
-			t.infoSizeIs("records at version 1.2", 24)
-		}},
-		{Name: "version-upper-half", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"), Why: "The call is an SMC32 one.", Run: func(t *T) {
-			t.expectVersion("FFA_VERSION with bits above w1", 0xDEAD_BEEF_0001_0002)
-		}},
-		{Name: "version-sve-hint", Rule: smcccRule("SVE, SME and SIMD hint bit"), Why: "The hint is no part of the identifier.", Run: func(t *T) {
-			out := t.call(uint64(ffa.Version32)|1<<16, uint64(ffa.Version1_2))
-			t.require(isVersion(out), "FFA_VERSION with the hint", "x0 = 1.x")
-			t.expect("FFA_ID_GET with the hint", success(0), uint64(ffa.IDGet32)|1<<16)
-		}},
+		{Name: "version-newer-minor", Rule: version,
+			Why: "A caller of a newer minor version is told the older one, and both work with that.",
+			Run: func(t *T) {
+				out := t.call(uint64(ffa.Version32), uint64(ffa.MakeVersion(1, 0x7FFF)))
+				t.require(isVersion(out) || int32(out[0]) == int32(ffa.NotSupported), "FFA_VERSION(1.32767)", "x0 = 1.x or NOT_SUPPORTED")
+				t.expectVersion("FFA_VERSION(1.2)", uint64(ffa.Version1_2))
+				t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
+			}},
+		{Name: "version-other-major", Rule: version,
+			Why: "Another major version is not adopted: the answer is NOT_SUPPORTED or the callee's version.",
+			Run: func(t *T) {
+				for _, v := range []uint64{0, 0x0_0001, 0x2_0000, 0x7FFF_0000} {
+					out := t.call(uint64(ffa.Version32), v)
+					t.require(isVersion(out) || int32(out[0]) == int32(ffa.NotSupported), "FFA_VERSION of another major version", "x0 = 1.x or NOT_SUPPORTED")
+				}
+				t.version = ffa.Version1_2
+				t.expectVersion("FFA_VERSION(1.2)", uint64(ffa.Version1_2))
+				t.mapBuffers(1)
+				t.infoSizeIs("records at version 1.2", 24)
+			}},
+		{Name: "version-upper-half", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"),
+			Why: "The call is an SMC32 one.",
+			Run: func(t *T) {
+				t.expectVersion("FFA_VERSION with bits above w1", 0xDEAD_BEEF_0001_0002)
+			}},
+		{Name: "version-sve-hint", Rule: smcccRule("SVE, SME and SIMD hint bit"),
+			Why: "The hint is no part of the identifier.",
+			Run: func(t *T) {
+				out := t.call(uint64(ffa.Version32)|1<<16, uint64(ffa.Version1_2))
+				t.require(isVersion(out), "FFA_VERSION with the hint", "x0 = 1.x")
+				t.expect("FFA_ID_GET with the hint", success(0), uint64(ffa.IDGet32)|1<<16)
+			}},
 		{Name: "version-locked", Rule: version, Why: "After another call the version cannot change any more.", Run: func(t *T) {
 			t.negotiate(ffa.Version1_2)
 			t.mapBuffers(1)
 			t.call(uint64(ffa.Version32), uint64(ffa.Version1_0))
 			t.infoSizeIs("records after FFA_VERSION(1.0) that came too late", 24)
 		}},
-		{Name: "version-last-one-counts", Rule: version, Why: "Before any other call the last version that was asked for counts.", Run: func(t *T) {
-			t.expectVersion("FFA_VERSION(1.0)", uint64(ffa.Version1_0))
-			t.negotiate(ffa.Version1_2)
-			t.mapBuffers(1)
-			t.infoSizeIs("records at version 1.2", 24)
-		}},
+		{Name: "version-last-one-counts", Rule: version,
+			Why: "Before any other call the last version that was asked for counts.",
+			Run: func(t *T) {
+				t.expectVersion("FFA_VERSION(1.0)", uint64(ffa.Version1_0))
+				t.negotiate(ffa.Version1_2)
+				t.mapBuffers(1)
+				t.infoSizeIs("records at version 1.2", 24)
+			}},
 		{Name: "version-absent", Rule: linuxRule("drivers/firmware/arm_ffa/driver.c", "ffa_version_check"), Variant: WithoutFFA,
 			Why: "Where there is no FF-A, FFA_VERSION is NOT_SUPPORTED.", Run: func(t *T) {
 				t.expect("FFA_VERSION without FF-A", notSupportedVersion(), uint64(ffa.Version32), uint64(ffa.Version1_2))
@@ -165,14 +176,19 @@ func versionCases() []Case {
 
 func identityCases() []Case {
 	return []Case{
-		{Name: "id-get", Rule: ffaRule("FFA_ID_GET"), Why: "The normal world's kernel without hypervisor is endpoint 0.", Run: negotiated(func(t *T) {
-			t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
-		})},
-		{Name: "id-get-on-second-processor", Rule: ffaRule("FFA_ID_GET"), Needs: NeedCPUs, Why: "An endpoint is the same on all processors.", Run: negotiated(func(t *T) {
-			t.cpu = 1
-			t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
-		})},
-		{Name: "id-get-upper-halves", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"), Why: "All results of an SMC32 call are zero-extended.",
+		{Name: "id-get", Rule: ffaRule("FFA_ID_GET"),
+			Why: "The normal world's kernel without hypervisor is endpoint 0.",
+			Run: negotiated(func(t *T) {
+				t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
+			})},
+		{Name: "id-get-on-second-processor", Rule: ffaRule("FFA_ID_GET"), Needs: NeedCPUs,
+			Why: "An endpoint is the same on all processors.",
+			Run: negotiated(func(t *T) {
+				t.cpu = 1
+				t.expect("FFA_ID_GET", success(0), uint64(ffa.IDGet32))
+			})},
+		{Name: "id-get-upper-halves", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"),
+			Why: "All results of an SMC32 call are zero-extended.",
 			Run: negotiated(func(t *T) {
 				args := []uint64{uint64(ffa.IDGet32)}
 				for i := 1; i < 8; i++ {
@@ -180,15 +196,17 @@ func identityCases() []Case {
 				}
 				t.expect("FFA_ID_GET with values in all registers", success(0), args...)
 			})},
-		{Name: "spm-id-get", Rule: ffaRule("FFA_SPM_ID_GET"), Why: "The SPMC is an endpoint of the secure world, and none of the partitions.", Run: mapped(func(t *T) {
-			out := t.expect("FFA_SPM_ID_GET", successWith(1, "an identifier in w2"), uint64(ffa.SPMIDGet32))
-			t.require(out[2]>>15 == 1, "FFA_SPM_ID_GET", "16 bits, bit 15 set")
-			for _, p := range t.partitions([4]uint64{}) {
-				if uint64(p.ID) == out[2] {
-					t.failf("an identifier of its own", "partition %v has the SPMC's identifier", p.ID)
+		{Name: "spm-id-get", Rule: ffaRule("FFA_SPM_ID_GET"),
+			Why: "The SPMC is an endpoint of the secure world, and none of the partitions.",
+			Run: mapped(func(t *T) {
+				out := t.expect("FFA_SPM_ID_GET", successWith(1, "an identifier in w2"), uint64(ffa.SPMIDGet32))
+				t.require(out[2]>>15 == 1, "FFA_SPM_ID_GET", "16 bits, bit 15 set")
+				for _, p := range t.partitions([4]uint64{}) {
+					if uint64(p.ID) == out[2] {
+						t.failf("an identifier of its own", "partition %v has the SPMC's identifier", p.ID)
+					}
 				}
-			}
-		})},
+			})},
 		{Name: "spm-id-get-at-1.0", Rule: ffaRule("FFA_SPM_ID_GET"), Why: "The call is there from 1.1 on.", Run: func(t *T) {
 			t.negotiate(ffa.Version1_0)
 			t.expect("FFA_SPM_ID_GET at version 1.0", failure(ffa.NotSupported), uint64(ffa.SPMIDGet32))
@@ -203,7 +221,8 @@ func featureCases() []Case {
 		ffa.Version32, ffa.Features32, ffa.RXRelease32, ffa.RXTXMap32, ffa.RXTXMap64, ffa.RXTXUnmap32, ffa.PartitionInfoGet32, ffa.IDGet32,
 		ffa.SPMIDGet32, ffa.MsgSendDirectReq32, ffa.MemShare32, ffa.MemShare64, ffa.MemLend32, ffa.MemLend64, ffa.MemReclaim32,
 	} {
-		cases = append(cases, Case{Name: fmt.Sprintf("features-%#x", uint32(f)), Rule: rule, Why: f.String() + " is there for the normal world.",
+		cases = append(cases, Case{Name: fmt.Sprintf("features-%#x", uint32(f)), Rule: rule,
+			Why: f.String() + " is there for the normal world.",
 			Run: negotiated(func(t *T) { t.features("FFA_FEATURES", successWith(2, "properties"), uint64(f)) })})
 	}
 	for _, u := range []struct {
@@ -217,27 +236,33 @@ func featureCases() []Case {
 		{"secondary-ep-register", "FFA_SECONDARY_EP_REGISTER is for partitions.", uint64(ffa.SecondaryEPRegister64)},
 		{"feature-0", "There is no feature 0.", 0},
 		{"feature-reserved", "There is no such feature.", 0x7FFF_FFFF},
+		{"feature-of-1.3", "The properties of notifications are a feature from 1.3 on.", uint64(ffa.FeatureNotification)},
 		{"managed-exit", "The managed exit interrupt is for partitions.", uint64(ffa.FeatureMEI)},
 	} {
 		cases = append(cases, Case{Name: "features-no-" + u.name, Rule: rule, Why: u.why + " The answer is NOT_SUPPORTED.",
 			Run: negotiated(func(t *T) { t.features("FFA_FEATURES", failure(ffa.NotSupported), u.id) })})
 	}
 	return append(cases,
-		Case{Name: "features-rxtx-granule", Rule: rule, Why: "w2[1:0] is a granule of 4K, 64K or 16K, w2[15:2] is zero; Linux maps 4 KiB buffers where it says 4K.",
+		Case{Name: "features-rxtx-granule", Rule: rule,
+			Why: "w2[1:0] is a granule of 4K, 64K or 16K, w2[15:2] is zero; Linux maps 4 KiB buffers where it says 4K.",
 			Run: negotiated(func(t *T) {
 				out := t.features("FFA_FEATURES(FFA_RXTX_MAP)", successWith(1, "granule and limit in w2"), uint64(ffa.RXTXMap64))
 				t.require(out[2]&3 != 3 && out[2]&0xFFFC == 0, "FFA_FEATURES(FFA_RXTX_MAP)", "granule 0, 1 or 2, bits 15:2 zero")
 			})},
-		Case{Name: "features-upper-half", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"), Why: "The call is an SMC32 one.", Run: negotiated(func(t *T) {
-			t.features("FFA_FEATURES with bits above w1", successWith(2, "properties"), 0xDEAD<<48|uint64(ffa.RXTXMap64))
-		})},
-		Case{Name: "features-of-later-version", Rule: rule, Why: "What a later version brought does not exist for a caller of version 1.0, neither in answers nor in calls.", Run: func(t *T) {
-			t.negotiate(ffa.Version1_0)
-			for _, f := range []ffa.Function{ffa.SPMIDGet32, ffa.MsgSend2_32, ffa.PartitionInfoGetRegs64, ffa.MsgSendDirectReq2_64, ffa.NotificationBitmapCreate32} {
-				t.features("FFA_FEATURES at version 1.0", failure(ffa.NotSupported), uint64(f))
-				t.expect("a later function at version 1.0", failure(ffa.NotSupported), uint64(f))
-			}
-		}},
+		Case{Name: "features-upper-half", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"),
+			Why: "The call is an SMC32 one.",
+			Run: negotiated(func(t *T) {
+				t.features("FFA_FEATURES with bits above w1", successWith(2, "properties"), 0xDEAD<<48|uint64(ffa.RXTXMap64))
+			})},
+		Case{Name: "features-of-later-version", Rule: rule,
+			Why: "What a later version brought does not exist for a caller of version 1.0, neither in answers nor in calls.",
+			Run: func(t *T) {
+				t.negotiate(ffa.Version1_0)
+				for _, f := range []ffa.Function{ffa.SPMIDGet32, ffa.MsgSend2_32, ffa.PartitionInfoGetRegs64, ffa.MsgSendDirectReq2_64, ffa.NotificationBitmapCreate32} {
+					t.features("FFA_FEATURES at version 1.0", failure(ffa.NotSupported), uint64(f))
+					t.expect("a later function at version 1.0", failure(ffa.NotSupported), uint64(f))
+				}
+			}},
 	)
 }
 
@@ -279,30 +304,38 @@ func bufferCases() []Case {
 	rule, unmap, release := ffaRule("FFA_RXTX_MAP"), ffaRule("FFA_RXTX_UNMAP"), ffaRule("FFA_RX_RELEASE")
 	mapCall := func(tx, rx, pages uint64) []uint64 { return []uint64{uint64(ffa.RXTXMap64), tx, rx, pages} }
 	cases := []Case{
-		{Name: "rxtx-map-smc32", Rule: rule, Why: "The SMC32 form takes the lower halves of its arguments.", Run: negotiated(func(t *T) {
-			t.expect("FFA_RXTX_MAP, SMC32, with bits above", success(), uint64(ffa.RXTXMap32), 0xDEAD<<48|t.tx, 0xBEEF<<48|t.rx, 0xF00D<<48|1)
-			t.infoSizeIs("records in RX", 24)
-		})},
-		{Name: "rxtx-map-smc64", Rule: rule, Why: "x1 is the caller's TX, x2 its RX: what the callee sends arrives in RX, and TX stays as it is.", Run: negotiated(func(t *T) {
-			t.fill(t.tx-page, 3*page)
-			t.fill(t.rx-page, 3*page)
-			t.expect("FFA_RXTX_MAP", success(), mapCall(t.tx, t.rx, 1)...)
-			t.expect("asking for partitions", successWith(2, "count and size"), uint64(ffa.PartitionInfoGet32))
-			if b := t.read(t.rx, 2); uint16(b[0])|uint16(b[1])<<8 < 1<<15 {
-				t.failf("a record in RX", "RX begins with % x", b)
-			}
-			t.filled("TX and its neighbours", t.tx-page, 3*page)
-			t.filled("the page before RX", t.rx-page, page)
-			t.filled("the page behind RX", t.rx+page, page)
-		})},
-		{Name: "rxtx-map-two-pages", Rule: rule, Why: "Buffers may have more than one page; a page is 4 KiB.", Run: negotiated(func(t *T) {
-			t.expect("FFA_RXTX_MAP of two pages", success(), mapCall(t.tx, t.rx, 2)...)
-			t.infoSizeIs("records in RX", 24)
-		})},
-		{Name: "rxtx-map-sixteen-pages", Rule: rule, Why: "A kernel with 64 KiB pages maps 16 pages.", Run: negotiated(func(t *T) {
-			t.expect("FFA_RXTX_MAP of 16 pages", success(), mapCall(t.tx, t.rx, 16)...)
-			t.infoSizeIs("records in RX", 24)
-		})},
+		{Name: "rxtx-map-smc32", Rule: rule,
+			Why: "The SMC32 form takes the lower halves of its arguments.",
+			Run: negotiated(func(t *T) {
+				t.expect("FFA_RXTX_MAP, SMC32, with bits above", success(), uint64(ffa.RXTXMap32), 0xDEAD<<48|t.tx, 0xBEEF<<48|t.rx, 0xF00D<<48|1)
+				t.infoSizeIs("records in RX", 24)
+			})},
+		{Name: "rxtx-map-smc64", Rule: rule,
+			Why: "x1 is the caller's TX, x2 its RX: what the callee sends arrives in RX, and TX stays as it is.",
+			Run: negotiated(func(t *T) {
+				t.fill(t.tx-page, 3*page)
+				t.fill(t.rx-page, 3*page)
+				t.expect("FFA_RXTX_MAP", success(), mapCall(t.tx, t.rx, 1)...)
+				t.expect("asking for partitions", successWith(2, "count and size"), uint64(ffa.PartitionInfoGet32))
+				if b := t.read(t.rx, 2); uint16(b[0])|uint16(b[1])<<8 < 1<<15 {
+					t.failf("a record in RX", "RX begins with % x", b)
+				}
+				t.filled("TX and its neighbours", t.tx-page, 3*page)
+				t.filled("the page before RX", t.rx-page, page)
+				t.filled("the page behind RX", t.rx+page, page)
+			})},
+		{Name: "rxtx-map-two-pages", Rule: rule,
+			Why: "Buffers may have more than one page; a page is 4 KiB.",
+			Run: negotiated(func(t *T) {
+				t.expect("FFA_RXTX_MAP of two pages", success(), mapCall(t.tx, t.rx, 2)...)
+				t.infoSizeIs("records in RX", 24)
+			})},
+		{Name: "rxtx-map-sixteen-pages", Rule: rule,
+			Why: "A kernel with 64 KiB pages maps 16 pages.",
+			Run: negotiated(func(t *T) {
+				t.expect("FFA_RXTX_MAP of 16 pages", success(), mapCall(t.tx, t.rx, 16)...)
+				t.infoSizeIs("records in RX", 24)
+			})},
 		{Name: "rxtx-map-twice", Rule: rule, Why: "Buffers that are mapped are DENIED, and stay mapped.", Run: mapped(func(t *T) {
 			t.expect("FFA_RXTX_MAP again", failure(ffa.Denied), mapCall(t.buf, t.buf+page, 1)...)
 			t.infoSizeIs("records in the first RX", 24)
@@ -325,15 +358,18 @@ func bufferCases() []Case {
 			t.expect("FFA_RXTX_UNMAP for VM 5", failure(ffa.InvalidParameters), uint64(ffa.RXTXUnmap32), 5<<16)
 			t.infoSizeIs("records in RX", 24)
 		})},
-		{Name: "rxtx-unmap-gives-memory-back", Rule: unmap, Why: "Buffers that are not mapped any more are ordinary memory, and can be lent.", Run: mapped(func(t *T) {
-			t.findOPTEE()
-			old := t.tx
-			t.expect("FFA_RXTX_UNMAP", success(), uint64(ffa.RXTXUnmap32))
-			t.tx, t.rx = t.buf, t.buf+page
-			t.mapBuffers(1)
-			t.reclaim(t.lend(old, 1))
-		})},
-		{Name: "rxtx-unmapped-tx", Rule: memRule("FFA_MEM_SHARE"), Why: "Without TX there is no descriptor: Hafnium and TF-A say INVALID_PARAMETERS, OP-TEE says DENIED.",
+		{Name: "rxtx-unmap-gives-memory-back", Rule: unmap,
+			Why: "Buffers that are not mapped any more are ordinary memory, and can be lent.",
+			Run: mapped(func(t *T) {
+				t.findOPTEE()
+				old := t.tx
+				t.expect("FFA_RXTX_UNMAP", success(), uint64(ffa.RXTXUnmap32))
+				t.tx, t.rx = t.buf, t.buf+page
+				t.mapBuffers(1)
+				t.reclaim(t.lend(old, 1))
+			})},
+		{Name: "rxtx-unmapped-tx", Rule: memRule("FFA_MEM_SHARE"),
+			Why: "Without TX there is no descriptor: Hafnium and TF-A say INVALID_PARAMETERS, OP-TEE says DENIED.",
 			Run: mapped(func(t *T) {
 				t.findOPTEE()
 				b := t.transaction(ffa.Share, region(t.buf, 1)).AppendTo(nil, t.version)
@@ -350,15 +386,19 @@ func bufferCases() []Case {
 		{Name: "rx-release-without-buffers", Rule: release, Why: "There is no RX.", Run: negotiated(func(t *T) {
 			t.expect("FFA_RX_RELEASE without buffers", failure(ffa.Denied, ffa.InvalidParameters), uint64(ffa.RXRelease32))
 		})},
-		{Name: "rx-release-of-vm", Rule: release, Why: "There is no VM with this identifier, and RX stays owned.", Run: mapped(func(t *T) {
-			t.expect("asking for partitions", successWith(2, "count and size"), uint64(ffa.PartitionInfoGet32))
-			t.expect("FFA_RX_RELEASE for VM 5", failure(ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXRelease32), 5)
-			t.expect("FFA_RX_RELEASE", success(), uint64(ffa.RXRelease32))
-		})},
-		{Name: "rx-acquire", Rule: ffaRule("FFA_RX_ACQUIRE"), Why: "Only a hypervisor acquires the RX buffers of its VMs; an operating system's own RX stays where it is.", Run: mapped(func(t *T) {
-			t.expect("FFA_RX_ACQUIRE by an operating system", failure(ffa.NotSupported, ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXAcquire32), 0)
-			t.infoSizeIs("records in RX", 24)
-		})},
+		{Name: "rx-release-of-vm", Rule: release,
+			Why: "There is no VM with this identifier, and RX stays owned.",
+			Run: mapped(func(t *T) {
+				t.expect("asking for partitions", successWith(2, "count and size"), uint64(ffa.PartitionInfoGet32))
+				t.expect("FFA_RX_RELEASE for VM 5", failure(ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXRelease32), 5)
+				t.expect("FFA_RX_RELEASE", success(), uint64(ffa.RXRelease32))
+			})},
+		{Name: "rx-acquire", Rule: ffaRule("FFA_RX_ACQUIRE"),
+			Why: "Only a hypervisor acquires the RX buffers of its VMs; an operating system's own RX stays where it is.",
+			Run: mapped(func(t *T) {
+				t.expect("FFA_RX_ACQUIRE by an operating system", failure(ffa.NotSupported, ffa.InvalidParameters, ffa.Denied), uint64(ffa.RXAcquire32), 0)
+				t.infoSizeIs("records in RX", 24)
+			})},
 		{Name: "system-reset-unmaps", Rule: psciRule("SYSTEM_RESET"), Needs: NeedRun,
 			Why: "Linux leaves its buffers mapped over a reboot, and the next kernel maps its own.", Run: mapped(func(t *T) {
 				t.systemReset()
@@ -392,7 +432,8 @@ func bufferCases() []Case {
 			func(t *T) (uint64, uint64, uint64) { return t.SecureRAM.Base, t.rx, 1 }},
 		{"frame", "The registers of the firewall are no memory.", NeedFrame, failure(ffa.InvalidParameters, ffa.Denied), func(t *T) (uint64, uint64, uint64) { return t.tx, t.Frame, 1 }},
 	} {
-		cases = append(cases, Case{Name: "rxtx-map-" + b.name, Rule: rule, Needs: b.needs, Why: b.why + " After the refusal good buffers can be mapped.",
+		cases = append(cases, Case{Name: "rxtx-map-" + b.name, Rule: rule, Needs: b.needs,
+			Why: b.why + " After the refusal good buffers can be mapped.",
 			Run: negotiated(func(t *T) {
 				tx, rx, pages := b.args(t)
 				t.expect("FFA_RXTX_MAP", b.want, mapCall(tx, rx, pages)...)
@@ -407,7 +448,8 @@ func bufferCases() []Case {
 		{"lent", func(t *T) { t.lend(t.buf, 1) }},
 		{"shared", func(t *T) { t.share(t.buf, 1) }},
 	} {
-		cases = append(cases, Case{Name: "rxtx-map-" + b.name, Rule: rule, Why: "Memory that is " + b.name + " is not the caller's alone: it cannot become RX.",
+		cases = append(cases, Case{Name: "rxtx-map-" + b.name, Rule: rule,
+			Why: "Memory that is " + b.name + " is not the caller's alone: it cannot become RX.",
 			Run: func(t *T) {
 				t.startFFA()
 				b.take(t)

@@ -28,10 +28,12 @@ func smcccCases() []Case {
 	unknownFunction := smcccRule("Unknown Function Identifier")
 	archFeatures := smcccRule("SMCCC_ARCH_FEATURES")
 	cases := []Case{
-		{Name: "version", Rule: smcccRule("SMCCC_VERSION"), Why: "FF-A needs SMCCC 1.2 or later; a version has bit 31 clear.", Run: func(t *T) {
-			out := t.expect("SMCCC_VERSION", anything(), version)
-			t.require(out[0] >= uint64(smc.Version1_2) && out[0] < 2<<16, "SMCCC_VERSION", "x0 = 1.2 or a later 1.x, upper half zero")
-		}},
+		{Name: "version", Rule: smcccRule("SMCCC_VERSION"),
+			Why: "FF-A needs SMCCC 1.2 or later; a version has bit 31 clear.",
+			Run: func(t *T) {
+				out := t.expect("SMCCC_VERSION", anything(), version)
+				t.require(out[0] >= uint64(smc.Version1_2) && out[0] < 2<<16, "SMCCC_VERSION", "x0 = 1.2 or a later 1.x, upper half zero")
+			}},
 		{Name: "version-through-psci-features", Rule: psciRule("PSCI_FEATURES"),
 			Why: "Callers find out through PSCI_FEATURES whether SMCCC_VERSION exists; without it they assume 1.0.", Run: func(t *T) {
 				t.expect("PSCI_FEATURES(SMCCC_VERSION)", result(smc.PSCISuccess), uint64(smc.PSCIFeatures), version)
@@ -54,28 +56,34 @@ func smcccCases() []Case {
 				args[1] = version
 				t.expect("ARCH_FEATURES with values in all registers", anything(), args...)
 			}},
-		{Name: "function-identifier-is-w0", Rule: smcccRule("Function identifiers"), Why: "The function identifier is W0; the upper half of X0 does not matter.",
+		{Name: "function-identifier-is-w0", Rule: smcccRule("Function identifiers"),
+			Why: "The function identifier is W0; the upper half of X0 does not matter.",
 			Run: func(t *T) {
 				plain := t.call(version)
 				dirty := t.call(version | 0xDEAD_BEEF_0000_0000)
 				t.require(plain[0] == dirty[0], "SMCCC_VERSION with bits above w0", "the same answer as without them")
 			}},
-		{Name: "sve-hint", Rule: smcccRule("SVE, SME and SIMD hint bit"), Why: "Bit 16 is a hint and no part of the identifier.", Run: func(t *T) {
-			plain := t.call(version)
-			hint := t.call(version | uint64(smc.SVEHint))
-			t.require(plain[0] == hint[0], "SMCCC_VERSION with the hint", "the same answer as without it")
-		}},
+		{Name: "sve-hint", Rule: smcccRule("SVE, SME and SIMD hint bit"),
+			Why: "Bit 16 is a hint and no part of the identifier.",
+			Run: func(t *T) {
+				plain := t.call(version)
+				hint := t.call(version | uint64(smc.SVEHint))
+				t.require(plain[0] == hint[0], "SMCCC_VERSION with the hint", "the same answer as without it")
+			}},
 		{Name: "features-version", Rule: archFeatures, Why: "SMCCC_VERSION exists.", Run: func(t *T) {
 			t.expect("ARCH_FEATURES(SMCCC_VERSION)", result(smc.Success), features, version)
 		}},
 		{Name: "features-features", Rule: archFeatures, Why: "SMCCC_ARCH_FEATURES exists.", Run: func(t *T) {
 			t.expect("ARCH_FEATURES(ARCH_FEATURES)", result(smc.Success), features, features)
 		}},
-		{Name: "features-of-nothing", Rule: archFeatures, Why: "A function that does not exist is NOT_SUPPORTED, in 64 bits, because Linux compares the register.",
+		{Name: "features-of-nothing", Rule: archFeatures,
+			Why: "A function that does not exist is NOT_SUPPORTED, in 64 bits, because Linux compares the register.",
 			Run: func(t *T) { t.expect("ARCH_FEATURES(0x80001234)", unknown(), features, 0x8000_1234) }},
-		{Name: "features-of-pv-time", Rule: archFeatures, Why: "There is no hypervisor to steal time; Linux compares 64 bits with -1.", Run: func(t *T) {
-			t.expect("ARCH_FEATURES(PV_TIME_FEATURES)", unknown(), features, uint64(smc.PVTimeFeatures))
-		}},
+		{Name: "features-of-pv-time", Rule: archFeatures,
+			Why: "There is no hypervisor to steal time; Linux compares 64 bits with -1.",
+			Run: func(t *T) {
+				t.expect("ARCH_FEATURES(PV_TIME_FEATURES)", unknown(), features, uint64(smc.PVTimeFeatures))
+			}},
 		{Name: "features-argument-is-w1", Rule: smcccRule("Register use in AArch64 SMC and HVC calls"),
 			Why: "An SMC32 call has the lower halves of its arguments only.", Run: func(t *T) {
 				t.expect("ARCH_FEATURES with bits above w1", result(smc.Success), features, version|0xDEAD_BEEF_0000_0000)
@@ -103,7 +111,8 @@ func smcccCases() []Case {
 		{"workaround-2", smc.ArchWorkaround2, result(smc.Success, smc.NotSupported, smc.NotRequired).or(returns("1", 1))},
 		{"workaround-3", smc.ArchWorkaround3, result(smc.Success, smc.NotSupported).or(returns("1", 1))},
 	} {
-		cases = append(cases, Case{Name: w.name, Rule: archFeatures, Why: "The call is announced before it is made; where it is, it exists.",
+		cases = append(cases, Case{Name: w.name, Rule: archFeatures,
+			Why: "The call is announced before it is made; where it is, it exists.",
 			Run: func(t *T) {
 				out := t.expect("ARCH_FEATURES", w.allowed, features, uint64(w.function))
 				if int32(out[0]) < 0 {
@@ -134,7 +143,8 @@ func smcccCases() []Case {
 		{"all-ones", 0xFFFF_FFFF, "Reserved bits of a fast call must be zero."},
 		{"reserved-bits", 0x8002_0000, "Bits 23 to 17 of a fast call must be zero."},
 	} {
-		cases = append(cases, Case{Name: "unknown-" + u.name, Rule: unknownFunction, Why: u.why + " The answer is -1 in all of x0.", Run: isUnknown(u.function)})
+		cases = append(cases, Case{Name: "unknown-" + u.name, Rule: unknownFunction,
+			Why: u.why + " The answer is -1 in all of x0.", Run: isUnknown(u.function)})
 	}
 	return there(func(t *T) {
 		out := t.call(version)
@@ -156,47 +166,55 @@ func trngCases() []Case {
 	entropy := smc.TRNGSuccess
 	return []Case{
 		{Name: "trng-version", Rule: trngRule("TRNG_VERSION"), Why: "Version 1.0 or later, or NOT_SUPPORTED.", Run: (*T).trng},
-		{Name: "trng-features", Rule: trngRule("TRNG_FEATURES"), Why: "All functions of the interface are there or none.", Run: func(t *T) {
-			t.trng()
-			for _, f := range []smc.Function{smc.TRNGVersion, smc.TRNGFeatures, smc.TRNGGetUUID, smc.TRNGRnd32, smc.TRNGRnd64} {
-				out := t.expect(fmt.Sprintf("TRNG_FEATURES(%v)", f), anything(), uint64(smc.TRNGFeatures), uint64(f))
-				t.require(int32(out[0]) >= 0, "TRNG_FEATURES", "not negative")
-			}
-			t.expect("TRNG_FEATURES of nothing", result(smc.TRNGNotSupported), uint64(smc.TRNGFeatures), 0x8400_005F)
-		}},
-		{Name: "trng-uuid", Rule: trngRule("TRNG_GET_UUID"), Why: "A UUID in four words, the first of which is not -1.", Run: func(t *T) {
-			t.trng()
-			out := t.expect("TRNG_GET_UUID", anything(), uint64(smc.TRNGGetUUID))
-			ok := out[0] != 0xFFFF_FFFF && out[0]|out[1]|out[2]|out[3] != 0
-			for _, v := range out[:4] {
-				ok = ok && v>>32 == 0
-			}
-			t.require(ok, "TRNG_GET_UUID", "four words, not -1 and not all zero")
-		}},
+		{Name: "trng-features", Rule: trngRule("TRNG_FEATURES"),
+			Why: "All functions of the interface are there or none.",
+			Run: func(t *T) {
+				t.trng()
+				for _, f := range []smc.Function{smc.TRNGVersion, smc.TRNGFeatures, smc.TRNGGetUUID, smc.TRNGRnd32, smc.TRNGRnd64} {
+					out := t.expect(fmt.Sprintf("TRNG_FEATURES(%v)", f), anything(), uint64(smc.TRNGFeatures), uint64(f))
+					t.require(int32(out[0]) >= 0, "TRNG_FEATURES", "not negative")
+				}
+				t.expect("TRNG_FEATURES of nothing", result(smc.TRNGNotSupported), uint64(smc.TRNGFeatures), 0x8400_005F)
+			}},
+		{Name: "trng-uuid", Rule: trngRule("TRNG_GET_UUID"),
+			Why: "A UUID in four words, the first of which is not -1.",
+			Run: func(t *T) {
+				t.trng()
+				out := t.expect("TRNG_GET_UUID", anything(), uint64(smc.TRNGGetUUID))
+				ok := out[0] != 0xFFFF_FFFF && out[0]|out[1]|out[2]|out[3] != 0
+				for _, v := range out[:4] {
+					ok = ok && v>>32 == 0
+				}
+				t.require(ok, "TRNG_GET_UUID", "four words, not -1 and not all zero")
+			}},
 		{Name: "trng-no-bits", Rule: trngRule("TRNG_RND"), Why: "At least one bit has to be asked for.", Run: func(t *T) {
 			t.trng()
 			t.expect("TRNG_RND32 of 0 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd32, 0)...)
 			t.expect("TRNG_RND64 of 0 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd64, 0)...)
 		}},
-		{Name: "trng-too-many-bits", Rule: trngRule("TRNG_RND"), Why: "96 bits is the most in 32-bit registers, 192 in 64-bit ones.", Run: func(t *T) {
-			t.trng()
-			t.expect("TRNG_RND32 of 97 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd32, smc.TRNGMaxBits32+1)...)
-			t.expect("TRNG_RND64 of 193 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd64, smc.TRNGMaxBits64+1)...)
-			t.expect("TRNG_RND64 of 2^32 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd64, 1<<32)...)
-		}},
-		{Name: "trng-unused-bits", Rule: trngRule("TRNG_RND"), Why: "Bits beyond those asked for are zero; the least significant ones are in x3.", Run: func(t *T) {
-			t.trng()
-			for _, n := range []uint64{1, 31, 32, 33, 64, 95, 96} {
-				out := t.expect("TRNG_RND32", returns("x0 = SUCCESS", uint64(entropy)), bits(smc.TRNGRnd32, n)...)
-				for i := range uint64(3) {
-					limit := uint64(0)
-					if n > 32*i {
-						limit = ^uint64(0) >> (64 - min(32, n-32*i))
+		{Name: "trng-too-many-bits", Rule: trngRule("TRNG_RND"),
+			Why: "96 bits is the most in 32-bit registers, 192 in 64-bit ones.",
+			Run: func(t *T) {
+				t.trng()
+				t.expect("TRNG_RND32 of 97 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd32, smc.TRNGMaxBits32+1)...)
+				t.expect("TRNG_RND64 of 193 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd64, smc.TRNGMaxBits64+1)...)
+				t.expect("TRNG_RND64 of 2^32 bits", result(smc.TRNGInvalidParameters), bits(smc.TRNGRnd64, 1<<32)...)
+			}},
+		{Name: "trng-unused-bits", Rule: trngRule("TRNG_RND"),
+			Why: "Bits beyond those asked for are zero; the least significant ones are in x3.",
+			Run: func(t *T) {
+				t.trng()
+				for _, n := range []uint64{1, 31, 32, 33, 64, 95, 96} {
+					out := t.expect("TRNG_RND32", returns("x0 = SUCCESS", uint64(entropy)), bits(smc.TRNGRnd32, n)...)
+					for i := range uint64(3) {
+						limit := uint64(0)
+						if n > 32*i {
+							limit = ^uint64(0) >> (64 - min(32, n-32*i))
+						}
+						t.require(out[3-i]&^limit == 0, fmt.Sprintf("TRNG_RND32 of %d bits", n), fmt.Sprintf("x%d within %#x", 3-i, limit))
 					}
-					t.require(out[3-i]&^limit == 0, fmt.Sprintf("TRNG_RND32 of %d bits", n), fmt.Sprintf("x%d within %#x", 3-i, limit))
 				}
-			}
-		}},
+			}},
 		{Name: "trng-differs", Rule: trngRule("TRNG_RND"), Why: "Random bits are not the same twice.", Run: func(t *T) {
 			t.trng()
 			ok := returns("x0 = SUCCESS", uint64(entropy))
