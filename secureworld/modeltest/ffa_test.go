@@ -117,9 +117,10 @@ func (m *model) predict(in *regs) *answer {
 	return c.other()
 }
 
-// unmodelled is a call whose answer is not the model's business. It must not change who owns or accesses memory.
-func unmodelled() *answer {
-	return &answer{keep: 18, check: func(*regs) (bool, string) { return true, "" }}
+// unmodelled is a call whose answer, in the registers before keep, is not the model's business. It must not change who owns or
+// accesses memory.
+func unmodelled(keep int) *answer {
+	return &answer{keep: keep, check: func(*regs) (bool, string) { return true, "" }}
 }
 
 // rejected is a call that must be refused with one of c.
@@ -251,7 +252,7 @@ func (c *call) call() *answer {
 		ffaDirectResp, ffaDirectResp | wide, ffaDirectResp2:
 		return rejected(anyError, "a call of secure endpoints")
 	}
-	return unmodelled()
+	return unmodelled(18)
 }
 
 // exchange is FFA_VERSION. A version that is not compatible is -1, or the own one that is then not agreed on.
@@ -673,7 +674,12 @@ func (c *call) fragment() *answer {
 			m.event = "middle fragment"
 			return ""
 		}
-		a.failed = func(int) { t.lost = true }
+		a.failed = func(int) {
+			if t.lost {
+				m.event = "descriptor given up"
+			}
+			t.lost = true
+		}
 		return a
 	}
 	a.join(v)
@@ -685,6 +691,9 @@ func (c *call) fragment() *answer {
 	a.failed = func(int) {
 		m.drop(t)
 		m.event = "last fragment refused"
+		if t.lost {
+			m.event = "descriptor given up"
+		}
 	}
 	return a
 }

@@ -410,8 +410,8 @@ func (g *generator) send(k kind) *step {
 		f |= wide
 	}
 	cut := len(b)
-	if g.percent(15) && cut >= 112 {
-		cut -= 16 * (1 + g.IntN(min(4, len(ranges))))
+	if g.percent(20) && cut >= 112 {
+		cut -= 16 * (1 + g.IntN(min(12, len(ranges))))
 	}
 	if limit := int(m.tx.size); cut > limit && limit > 0 && g.percent(97) {
 		cut = limit
@@ -460,8 +460,8 @@ func (g *generator) fragment() *step {
 	i := g.IntN(len(g.wires))
 	w := &g.wires[i]
 	n := min(len(w.rest), int(m.tx.size))
-	if g.percent(30) {
-		n = min(n, 16*(1+g.IntN(8)))
+	if g.percent(60) {
+		n = min(n, 16*(1+g.IntN(4)))
 	}
 	h := g.x.results[w.step]
 	s := plain("fragment", ffaFragTX, h&0xFFFF_FFFF, h>>32, uint64(n))

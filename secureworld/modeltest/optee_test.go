@@ -710,9 +710,12 @@ func (g *message) forget(protected bool) {
 // config is GET_PROTMEM_CONFIG: over FF-A the list has one entry, OP-TEE with read and write permission; over SMC it is empty.
 func (g *message) config() {
 	m := g.m
-	if len(g.params) != 2 || g.params[0].attr != attrValueIO {
+	if len(g.params) != 2 || g.params[0].attr&0xFF != attrValueIO {
 		g.broken(anyResult, "parameters of GET_PROTMEM_CONFIG")
 		return
+	}
+	if g.params[0].attr != attrValueIO {
+		g.perhaps(anyResult, "odd attributes")
 	}
 	use, ok := m.useCase(g.params[0].u[0])
 	g.unless(ok, anyResult, "unknown use case")
@@ -1032,7 +1035,8 @@ func (c *call) other() *answer {
 			return true, ""
 		}}
 	}
-	return unmodelled()
+	// SMCCC 1.1: x4 to x17 are preserved by calls that do not define them as results.
+	return unmodelled(4)
 }
 
 // fast predicts OP-TEE's fast calls.
@@ -1084,7 +1088,7 @@ func (c *call) fast() *answer {
 			return true, ""
 		}}
 	}
-	return &answer{keep: 4, check: func(*regs) (bool, string) { return true, "" }}
+	return unmodelled(4)
 }
 
 // yielding predicts OP-TEE's yielding calls.
