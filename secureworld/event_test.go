@@ -7,6 +7,8 @@ import (
 	"gatehouse/ffa"
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
+	"gatehouse/secureworld/spmc"
+	"gatehouse/secureworld/testsp"
 	"gatehouse/smc/optee"
 )
 
@@ -73,10 +75,51 @@ func TestEvents(t *testing.T) {
 		"smc cpu0: OPTEE_CALL_WITH_ARG arg=0x40100000 ret=EBADCMD")
 }
 
+// What partitions do of their own accord: lines of the console, and the schedule receiver interrupt.
+func TestEventsOfPartitions(t *testing.T) {
+	r := notified(t, 0x1_0002)
+	r.want("BIND", []uint64{bindCall, first << 16, 0, 1}, []uint64{ffaSuccess})
+	var l lines
+	r.h.events.Attach(event.FFA, &l)
+	word := func(s string) uint64 { return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 }
+	r.does(first, testsp.Log, word("hell"), word("o\nwo"), word("rld\x00"), word("gone"))
+	r.from.CPU = 3
+	r.does(first, testsp.Notify, 0, 0, 1)
+	want := []string{
+		"ffa 0x8002: CONSOLE text=\"hello\"",
+		"ffa 0x8002: CONSOLE text=\"world\"",
+		"ffa cpu0: FFA_MSG_SEND_DIRECT_REQ src=0x0 dst=0x8002 w3=0x12 w4=0x6c6c6568 w5=0x6f770a6f w6=0x646c72 w7=0x656e6f67 ret=FFA_MSG_SEND_DIRECT_RESP ret.src=0x8002 ret.dst=0x0 ret.w3=0x0",
+		"ffa spmc: SCHEDULE_RECEIVER cpu=3 intid=8",
+		"ffa cpu3: FFA_MSG_SEND_DIRECT_REQ src=0x0 dst=0x8002 w3=0xb w4=0x0 w5=0x0 w6=0x1 ret=FFA_MSG_SEND_DIRECT_RESP ret.src=0x8002 ret.dst=0x0 ret.w3=0x0",
+	}
+	if got := strings.Join(l.got, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// Lines that never end are broken, so that nothing grows.
+func TestLongConsoleLine(t *testing.T) {
+	e := new(echo)
+	r := newRig(t, partitions(1, func() spmc.Partition { return e }))
+	var l lines
+	r.h.events.Attach(event.FFA, &l)
+	e.services.Log(strings.Repeat("x", 600))
+	e.services.Log("y\n\n")
+	var want []string
+	for _, text := range []string{strings.Repeat("x", 256), strings.Repeat("x", 256), strings.Repeat("x", 88) + "y", ""} {
+		want = append(want, `ffa 0x8100: CONSOLE text="`+text+`"`)
+	}
+	if got := strings.Join(l.got, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
 // While nobody listens the calls that clients repeat most cost no allocation.
 func TestFastCallsDoNotAllocate(t *testing.T) {
-	r := newRig(t).negotiate(0x1_0002)
-	for _, args := range [][]uint64{{0x8400_0069}, {0x8400_0063, 0x1_0002}, {0x8400_0000}, {0x8000_0000}, {0x8400_0064, 0xC400_0072}, {0xB200_0009},
+	r := notified(t, 0x1_0002)
+	r.want("BIND", []uint64{bindCall, first << 16, 0, 1}, []uint64{ffaSuccess})
+	r.does(first, testsp.Notify, 0, 0, 1)
+	for _, args := range [][]uint64{{getCall, 0, 5}, {infoGet64}, {runCall, first << 16}, {0xC400_006F, first}, {0xC400_008D, first}, {0x8400_0064, 2}, {0x8400_0069}, {0x8400_0063, 0x1_0002}, {0x8400_0000}, {0x8000_0000}, {0x8400_0064, 0xC400_0072}, {0xB200_0009},
 		{0x8400_006F, opteeID, 0, 2}, {0xC400_008B}, {0xC400_0053, 192}} {
 		regs := new(firmware.Registers)
 		if n := testing.AllocsPerRun(100, func() {

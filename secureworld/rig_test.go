@@ -15,6 +15,7 @@ import (
 	"gatehouse/platform/bus"
 	"gatehouse/platform/firmware"
 	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/testsp"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
 )
@@ -41,17 +42,22 @@ type rig struct {
 	ap  *bus.Port // a processor in the normal world
 	s   *bus.Port // a secure master
 
-	shm uint64 // handle of the argument page, once it is shared
-	spy spy
+	shm  uint64 // handle of the argument page, once it is shared
+	spy  spy
+	from firmware.Call // where calls come from
 }
 
 // spy is the filter before memory: it lets a test know of reads by processors of the normal world before they happen.
 type spy struct {
 	bus.Filter
-	read func(addr uint64)
+	read   func(addr uint64)
+	broken func(addr uint64, write bool, a bus.Attr) bool // accesses that fail, though the controller would let them through
 }
 
 func (s *spy) Check(addr uint64, write bool, a bus.Attr) bus.Verdict {
+	if s.broken != nil && s.broken(addr, write, a) {
+		return bus.DenyDECERR
+	}
 	if s.read != nil && !write && a.NSAID == bus.NSAIDAP && !a.Secure {
 		s.read(addr)
 	}
@@ -65,7 +71,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 
 func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{TB: t, h: newHost(t, size)}
+	r := &rig{TB: t, h: newHost(t, size), from: firmware.Call{EL: 1}}
 	r.tzc = tzc400.New("tzc400", &r.h.events, &r.h.clock)
 	r.spy.Filter = r.tzc.Unit(0)
 	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: &r.spy}))
@@ -96,7 +102,7 @@ func (r *rig) call(args ...uint64) firmware.Registers {
 		regs[i] = 0
 	}
 	copy(regs[:], args)
-	r.w.SMC(firmware.Call{EL: 1}, &regs)
+	r.w.SMC(r.from, &regs)
 	return regs
 }
 
@@ -125,6 +131,8 @@ const (
 	invalid      = 0xFFFF_FFFE
 	noMemory     = 0xFFFF_FFFD
 	busy         = 0xFFFF_FFFC
+	aborted      = 0xFFFF_FFF8
+	noData       = 0xFFFF_FFF7
 	denied       = 0xFFFF_FFFA
 	retry        = 0xFFFF_FFF9
 )
@@ -308,6 +316,55 @@ func (r *rig) wantRights(what string, addr uint64, want string) {
 	if got := r.rights(addr); got != want {
 		r.Errorf("%s: access at %#x is\n%s, want\n%s", what, addr, got, want)
 	}
+}
+
+// The test partitions, as TestConfig has them.
+const (
+	first  = 0x8002
+	second = 0x8003
+)
+
+func withTestPartitions(c *Config) { c.Partitions = TestConfig().Partitions }
+
+// command sends a command of package testsp and gives status and results.
+func (r *rig) command(id uint64, c testsp.Command, args ...uint64) (status uint64, w [4]uint64) {
+	r.Helper()
+	got := r.call(append([]uint64{0x8400_006F, id, 0, uint64(c)}, args...)...)
+	if got[0] != 0x8400_0070 || got[1] != id<<16 || got[2] != 0 {
+		r.Fatalf("command %d of %#x: %x", c, id, got[:8])
+	}
+	return got[3], [4]uint64(got[4:8])
+}
+
+// does sends a command that must succeed.
+func (r *rig) does(id uint64, c testsp.Command, args ...uint64) [4]uint64 {
+	r.Helper()
+	status, w := r.command(id, c, args...)
+	if status != 0 {
+		r.Errorf("command %d of %#x with %x: status %#x", c, id, args, status)
+	}
+	return w
+}
+
+// fails sends a command that the SPMC must refuse, and that must change nothing.
+func (r *rig) fails(what string, code, id uint64, c testsp.Command, args ...uint64) {
+	r.Helper()
+	before, sgis := r.state(), len(r.h.sgis)
+	if status, w := r.command(id, c, args...); status != code || w != [4]uint64{} {
+		r.Errorf("%s: status %#x and %x, want %#x", what, status, w, code)
+	}
+	if r.state() != before || len(r.h.sgis) != sgis {
+		r.Errorf("%s is refused but changes the state", what)
+	}
+}
+
+// pair is a 64-bit number as two words.
+func pair(v uint64) (lo, hi uint64) { return v & 0xFFFF_FFFF, v >> 32 }
+
+// on gives the arguments of a command about a handle.
+func on(h uint64, rest ...uint64) []uint64 {
+	lo, hi := pair(h)
+	return append([]uint64{lo, hi}, rest...)
 }
 
 // scratch are the fields in which the secure world keeps nothing from one call to the next.

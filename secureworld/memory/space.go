@@ -294,6 +294,16 @@ func (s *Space) Reclaim(o *Object) error {
 	return nil
 }
 
+// Cancel undoes Lend or Donate, as if it had not been. Nobody can have had access meanwhile, so nothing is scrubbed.
+func (s *Space) Cancel(o *Object) {
+	sorted := o.normalised()
+	s.firewall.Release(sorted)
+	s.tell("RELEASE", sorted)
+	s.commit(sorted, Reclaim)
+	s.ranges -= len(o.ranges)
+	o.kind = ended
+}
+
 // scrub zeroes memory over the bus with the secure identity.
 func (s *Space) scrub(ranges []Range) error {
 	for _, r := range ranges {

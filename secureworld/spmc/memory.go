@@ -222,11 +222,16 @@ func (s *SPMC) complete(t *transaction, kind ffa.TransactionKind, object *memory
 		d.Handle = t.handle
 		s.log.Emit(event.FFA, "spmc", "TRANSACTION", trace.Call([]event.Field{event.Str("kind", kind.String())}, d.Fields())...)
 	}
-	if s.sliced(d) {
-		t.paused = true
-		return s.goOn(t)
+	if !s.sliced(d) {
+		return ffa.HandleReply(t.handle), nil
 	}
-	return ffa.HandleReply(t.handle), nil
+	t.paused = true
+	reply, err := s.goOn(t)
+	if err != nil {
+		s.space.Cancel(object)
+		s.release(t)
+	}
+	return reply, err
 }
 
 // sliced reports whether zeroing the memory of a transaction takes the sender's time in slices, which the sender has to allow.

@@ -37,9 +37,9 @@ func (s *signals) takeOf(mask uint64) uint64 {
 
 // bitmap holds the 64 notifications that one kind of sender, SPs or VMs, has for a receiver.
 type bitmap struct {
-	bound   uint64             // those that a sender may set
-	perVCPU uint64             // those of them that are bound for each vCPU
-	sender  [64]ffa.EndpointID // of each that is bound
+	bound   uint64           // those that a sender may set
+	perVCPU uint64           // those of them that are bound for each vCPU
+	sender  []ffa.EndpointID // of each that is bound; 64 where the receiver takes notifications
 	global  signals
 	vcpus   []signals // one for each vCPU of the receiver
 }
@@ -125,7 +125,9 @@ type notifications struct {
 // enable gives a receiver with so many vCPUs empty bitmaps.
 func (n *notifications) enable(vcpus int) {
 	*n = notifications{enabled: true}
-	n.fromSPs.vcpus, n.fromVMs.vcpus = make([]signals, vcpus), make([]signals, vcpus)
+	for _, b := range [2]*bitmap{&n.fromSPs, &n.fromVMs} {
+		b.sender, b.vcpus = make([]ffa.EndpointID, 64), make([]signals, vcpus)
+	}
 }
 
 // inUse reports whether one is bound or pending.

@@ -1,6 +1,8 @@
 package spmc
 
 import (
+	"strconv"
+
 	"gatehouse/ffa"
 	"gatehouse/platform/event"
 	"gatehouse/secureworld/memory"
@@ -218,7 +220,7 @@ func (v Services) Log(text string) {
 			}
 		}
 		if v.spmc.log.On(event.FFA) {
-			v.spmc.log.Emit(event.FFA, v.id.String(), "CONSOLE", event.Str("text", string(p.line)))
+			v.spmc.log.Emit(event.FFA, v.id.String(), "CONSOLE", event.Str("text", strconv.Quote(string(p.line))))
 		}
 		p.line = p.line[:0]
 	}

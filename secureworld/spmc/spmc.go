@@ -331,6 +331,9 @@ func (s *SPMC) retrieveFeatures(in uint32) (ffa.Registers, error) {
 
 // CodeOf is the FF-A code for an error of this package, of package ffa or of package memory, and 0 for none.
 func CodeOf(err error) ffa.Error {
+	if code, ok := err.(ffa.Error); ok {
+		return code // without the allocation of errors.As
+	}
 	switch {
 	case err == nil:
 		return 0
