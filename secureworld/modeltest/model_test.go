@@ -170,6 +170,7 @@ type model struct {
 	buffers      []*buffer
 	sessions     []session
 	fixed        []extent // protected at reset, or donated for good
+	donated      int      // ranges that were donated for good
 
 	// Of the call at hand.
 	touched   []uint64 // addresses of the pages it is about
@@ -370,11 +371,12 @@ func extentsOf(ranges []span, who masters) (out []extent) {
 }
 
 // ranges counts the address ranges that are in use. What counts as one is the secure world's choice: most counts each as it was
-// named, least counts neighbours once and leaves out what is not sent, registered or lent.
+// named, least counts neighbours once and leaves out what is not sent, registered or lent, or was donated for good.
 func (m *model) ranges() (least, most int) {
 	if m.tx.size != 0 {
 		most += 2
 	}
+	most += m.donated
 	for _, t := range m.transactions {
 		least += len(merged(t.ranges))
 		most += len(t.ranges)
@@ -435,14 +437,4 @@ func (m *model) read(b buffered, off, n uint64) []byte {
 
 func (m *model) write(b buffered, off uint64, p []byte) {
 	b.each(off, uint64(len(p)), func(s span) { p = p[copy(m.bytes(s), p):] })
-}
-
-// adopt takes over what memory really holds.
-func (m *model) adopt(b buffered, off, n uint64) []byte {
-	out := make([]byte, 0, n)
-	b.each(off, n, func(s span) {
-		m.look(s.base, m.bytes(s))
-		out = append(out, m.bytes(s)...)
-	})
-	return out
 }

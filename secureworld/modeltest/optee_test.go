@@ -110,6 +110,7 @@ type message struct {
 	raw     []byte
 	params  []param
 
+	absent  bool           // the transport may refuse the command
 	private span           // the page of an argument that is not registered
 	looked  []*transaction // shares that it names
 	results []result       // of a message that is accepted
@@ -159,8 +160,11 @@ func (m *model) message(smc bool, b buffered, off, end uint64, private span, wit
 	for p := g.raw[32:]; len(p) > 0; p = p[32:] {
 		g.params = append(g.params, param{le.Uint64(p), [3]uint64{le.Uint64(p[8:]), le.Uint64(p[16:]), le.Uint64(p[24:])}})
 	}
-	if !g.rules() {
-		v.perhaps(anyResult, "a command that this ABI does not have")
+	has := g.rules()
+	if !has || g.absent {
+		v.perhaps(anyResult, "a command that this ABI need not have")
+	}
+	if !has {
 		g.broken(anyResult, "a command that this ABI does not have")
 	}
 	return g, v
@@ -188,7 +192,7 @@ func (g *message) rules() bool {
 		g.perhaps(anyResult, "nothing to cancel")
 	case cmdBottomHalf, cmdStopAsync:
 		g.perhaps(anyResult, "the result is not looked at")
-		return false
+		g.absent = true
 	case cmdRegister:
 		if !g.smc {
 			return false

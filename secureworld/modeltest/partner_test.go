@@ -153,6 +153,7 @@ func (c *call) vault(a *answer) {
 			m.event = "retrieve a " + t.kind.String()
 			if t.kind == donate {
 				m.fixed = append(m.fixed, t.extents...)
+				m.donated += len(t.ranges)
 				m.drop(t)
 			}
 		case vaultRelinquish:
