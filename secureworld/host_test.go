@@ -32,6 +32,7 @@ type fakeHost struct {
 	stopped []int
 	off     int
 	reboots int
+	spis    []spi
 	sgis    []sgi
 }
 
@@ -39,6 +40,12 @@ type fakeHost struct {
 type sgi struct {
 	cpu   int
 	intid uint32
+}
+
+// spi is one change of a shared interrupt's level.
+type spi struct {
+	intid uint32
+	level bool
 }
 
 func newHost(t testing.TB, size uint64) *fakeHost {
@@ -62,7 +69,7 @@ func (h *fakeHost) RAM() (base, size uint64)           { return ramBase, h.ram.S
 func (h *fakeHost) Clock() *vtime.Clock                { return &h.clock }
 func (h *fakeHost) Events() *event.Stream              { return &h.events }
 func (h *fakeHost) RaiseSGI(cpu int, intid uint32)     { h.sgis = append(h.sgis, sgi{cpu, intid}) }
-func (h *fakeHost) SetSPI(intid uint32, level bool)    {}
+func (h *fakeHost) SetSPI(intid uint32, level bool)    { h.spis = append(h.spis, spi{intid, level}) }
 
 func (h *fakeHost) StartCPU(cpu int, entry, context uint64, el int) {
 	h.state[cpu] = firmware.CPUOnPending

@@ -373,7 +373,7 @@ var scratch = map[string][]string{
 	"Space":    {"cfg", "sorted"},
 	"pages":    {"scratch"},
 	"SPMC":     {"asm", "descriptor", "ranges", "fragment", "response", "space", "log", "host"},
-	"Service":  {"buf", "log", "space", "cfg", "host", "transports"},
+	"Service":  {"buf", "log", "space", "cfg", "host", "transports", "tickets"},
 	"SMC":      {"pages", "ranges"},
 	"Object":   {"space"},
 	"Services": {"spmc"},
