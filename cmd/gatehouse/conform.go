@@ -268,10 +268,10 @@ func (p *partner) Direct(_ ffa.EndpointID, payload [5]uint64) ([5]uint64, error)
 		err = p.Send(ffa.NonSecurePhysical, ffa.UUID{}, bytes.Repeat([]byte{byte(value)}, int(min(offset, maxSend))), false)
 	case conform.PartnerYield:
 		p.unfinished[p.VCPU()] = value
-		return reply, spmc.Yielded
+		return reply, spmc.ErrYielded
 	case conform.PartnerPreempt:
 		p.unfinished[p.VCPU()] = value
-		return reply, spmc.Preempted
+		return reply, spmc.ErrPreempted
 	default:
 		err = ffa.InvalidParameters
 	}

@@ -11,7 +11,7 @@ type Partition interface {
 	// Start brings the partition to its state after reset. s is how it calls the SPMC from there on.
 	Start(s Services)
 	// Direct answers FFA_MSG_SEND_DIRECT_REQ: the payload is x3 to x7, of 32 bits each for an SMC32 call. An error becomes
-	// FFA_ERROR with its code; see Yielded and Preempted for those that do not.
+	// FFA_ERROR with its code; see ErrYielded and ErrPreempted for those that do not.
 	Direct(source ffa.EndpointID, payload [5]uint64) ([5]uint64, error)
 	// Direct2 answers FFA_MSG_SEND_DIRECT_REQ2.
 	Direct2(source ffa.EndpointID, uuid ffa.UUID, payload [14]uint64) ([14]uint64, error)

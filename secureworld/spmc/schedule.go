@@ -9,10 +9,10 @@ import (
 // A partition that implements [Runner] leaves a request unfinished with one of these errors. The caller sees FFA_YIELD or
 // FFA_INTERRUPT and gives the execution context cycles again by FFA_RUN.
 var (
-	// Yielded: the context waits for something and gives its cycles back, as with FFA_YIELD.
-	Yielded = errors.New("the partition yields")
-	// Preempted: an interrupt of the normal world came first.
-	Preempted = errors.New("the partition is preempted")
+	// ErrYielded: the context waits for something and gives its cycles back, as with FFA_YIELD.
+	ErrYielded = errors.New("the partition yields")
+	// ErrPreempted: an interrupt of the normal world came first.
+	ErrPreempted = errors.New("the partition is preempted")
 )
 
 // contextState is the state of an execution context while the normal world runs (DEN0077A, 4.9).
@@ -56,9 +56,9 @@ func (s *SPMC) leave(p *partition, x *context, err error) (suspended bool, reply
 	_, resumable := p.Partition.(Runner)
 	f := ffa.Function(0)
 	switch {
-	case err == Yielded && resumable:
+	case err == ErrYielded && resumable:
 		x.state, f = blocked, ffa.Yield32
-	case err == Preempted && resumable:
+	case err == ErrPreempted && resumable:
 		x.state, f = preempted, ffa.Interrupt32
 	default:
 		*x = context{}

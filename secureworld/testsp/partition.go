@@ -159,7 +159,7 @@ func (f failure) Unwrap() error { return f.code }
 
 // response is the payload of an answer, or an error where there is none yet.
 func response(results [4]uint32, err error) ([5]uint64, error) {
-	if _, failed := err.(failure); failed || err == spmc.Yielded || err == spmc.Preempted {
+	if _, failed := err.(failure); failed || err == spmc.ErrYielded || err == spmc.ErrPreempted {
 		return [5]uint64{}, err
 	}
 	r := [5]uint64{uint64(uint32(spmc.CodeOf(err)))}
@@ -212,10 +212,10 @@ func (p *Partition) resume(s *suspension) ([4]uint32, error) {
 	switch {
 	case s.yields > 0:
 		s.yields--
-		return [4]uint32{}, spmc.Yielded
+		return [4]uint32{}, spmc.ErrYielded
 	case s.interrupts > 0:
 		s.interrupts--
-		return [4]uint32{}, spmc.Preempted
+		return [4]uint32{}, spmc.ErrPreempted
 	}
 	r := s.response
 	*s = suspension{}
