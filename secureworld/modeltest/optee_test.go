@@ -805,15 +805,13 @@ func (g *message) finish() (accepted bool, wrong string) {
 	if wrong != "" {
 		return ret == 0, fmt.Sprintf("result %#x: %s", ret, wrong)
 	}
-	for _, t := range g.looked {
-		if x := t.receiver(opteeID); ret == 0 {
-			x.retrieved = yes
-		} else if x.retrieved == no {
-			x.retrieved = unknown
-		}
-	}
 	over := false
-	if ret == 0 {
+	if ret != 0 {
+		g.perhapsLooked()
+	} else {
+		for _, t := range g.looked {
+			t.receiver(opteeID).retrieved = yes
+		}
 		for _, d := range g.data {
 			m.write(d.at, d.off, d.data)
 			d.at.each(d.off, uint64(len(d.data)), func(s span) {
@@ -829,6 +827,17 @@ func (g *message) finish() (accepted bool, wrong string) {
 		wrong = done(now)
 	}
 	return ret == 0, wrong
+}
+
+// perhapsLooked notes that a message which is refused may have made the service look up, and so retrieve, the shares that it names.
+func (g *message) perhapsLooked() {
+	for _, p := range g.params {
+		if t := g.m.live(p.u[2]); !g.smc && t != nil && !t.pending && t.kind == share {
+			if x := t.receiver(opteeID); x != nil && x.retrieved == no {
+				x.retrieved = unknown
+			}
+		}
+	}
 }
 
 // differs compares the argument byte by byte with what the client wrote, except for what the service may write: the result and
@@ -989,11 +998,7 @@ func (c *call) withHandle(a *answer, h uint64) func(*regs) string {
 				t.receiver(opteeID).retrieved = unknown
 			}
 			if g != nil {
-				for _, t := range g.looked {
-					if x := t.receiver(opteeID); x.retrieved == no {
-						x.retrieved = unknown
-					}
-				}
+				g.perhapsLooked()
 			}
 			m.event = ""
 			if out[3] == 0xFFFF_000D {
