@@ -9,7 +9,6 @@ import (
 	"gatehouse/platform/bus"
 	"gatehouse/platform/firmware"
 	"gatehouse/secureworld/memory"
-	"gatehouse/secureworld/spmc"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
 )
@@ -20,6 +19,7 @@ type hostile struct {
 	in      []byte
 	values  []uint64 // arguments that mean something: addresses, handles, cookies
 	version ffa.Version
+	from    firmware.Call
 	done    map[uint64]int
 }
 
@@ -65,6 +65,8 @@ var functions = []uint64{
 	0xC400_0073, 0xC400_0072, 0xC400_0071, 0x8400_0073, 0x8400_0072, 0x8400_0077, 0x8400_007B, 0x8400_007A, 0x8400_006F, 0xC400_006F, 0xC400_008D,
 	0x8400_0063, 0x8400_0064, 0x8400_0065, 0x8400_0066, 0xC400_0066, 0x8400_0067, 0x8400_0068, 0xC400_008B, 0x8400_0069, 0x8400_0085, 0x8400_006D,
 	0x8400_0074, 0x8400_0076, 0xC400_0088, 0x8400_0096, 0x3200_0003, 0x3200_0004, 0x3200_0012, 0x3200_0013, 0xB200_0009, 0xB200_000A, 0xB200_0014,
+	0x8400_007D, 0x8400_007E, 0x8400_007F, 0x8400_0080, 0x8400_0081, 0x8400_0082, 0x8400_0083, 0xC400_0083, 0x8400_0084, 0x8400_0086,
+	0xC400_0074, 0x8400_0075, 0x8400_0078, 0x8400_0079, 0x8400_006B, 0x8400_006C, 0x8400_0062, 0xC400_008A, 0xC400_008F,
 	0xBF00_FF01, 0x8400_0000, 0xC400_0003, 0x8400_0004, 0x8400_000A, 0x8000_0000, 0x8000_0001, 0xC400_0053, 0x8400_0002, 0xC400_0001,
 }
 
@@ -78,12 +80,12 @@ func (x *hostile) call(args ...uint64) firmware.Registers {
 	}
 	copy(r[:], args)
 	in := r
-	x.w.SMC(firmware.Call{CPU: int(in[17] & 3), EL: 1}, &r)
+	x.w.SMC(x.from, &r)
 	f := smc.Function(uint32(in[0])).WithoutHint()
 	refused, changed := false, x.state() != before
 	switch {
 	case ffa.Function(f).InRange():
-		direct := ffa.Function(f) == ffa.MsgSendDirectReq32 || ffa.Function(f) == ffa.MsgSendDirectReq64
+		direct := ffa.Function(f) == ffa.MsgSendDirectReq32 || ffa.Function(f) == ffa.MsgSendDirectReq64 || ffa.Function(f) == ffa.MsgSendDirectReq2_64
 		if (r[0] == ffaError || direct) && x.enforced() != owned {
 			x.Fatalf("%x is answered with %x but changes who may access memory", in[:8], r[:8])
 		}
@@ -112,20 +114,25 @@ func (x *hostile) call(args ...uint64) firmware.Registers {
 	if refused && changed {
 		x.Fatalf("%x is refused with %x but changes the state", in[:8], r[:8])
 	}
-	if r[0] == ffaSuccess || r[0] == 0x8400_0070 || r[0] == 0 {
+	if r[0] != ffaError && ffa.Function(f).InRange() || r[0] == 0 {
 		x.done[in[0]]++
 	}
 	x.consistent()
 	return r
 }
 
-// enforced is a digest of page ownership and of the controller.
+// enforced is a digest of who has access to which pages, and of the controller. Who owns a page changes when a partition
+// retrieves a donation.
 func (x *hostile) enforced() uint64 {
 	h := uint64(14695981039346656037)
 	mix := func(v uint64) { h = (h ^ v) * 1099511628211 }
 	x.w.space.Walk(func(r memory.Range, p memory.Page) {
-		mix(r.Base)
-		mix(uint64(p.State)<<32 | uint64(p.Registrations))
+		for addr := r.Base; addr < r.End(); addr += page {
+			if p.State.Accessible() {
+				mix(addr)
+			}
+		}
+		mix(uint64(p.Registrations))
 	})
 	for off := uint64(0); off < 0x220; off += 4 {
 		v, _ := x.tzc.Read(off, 4, bus.Attr{Secure: true})
@@ -150,8 +157,19 @@ func (x *hostile) send() {
 	for range x.byte()&3 + 1 {
 		t.Constituents = append(t.Constituents, ffa.Constituent{Address: x.page(), Pages: uint32(x.byte()&3) + 1})
 	}
-	if x.byte()&1 != 0 {
-		t.Receivers[0].Receiver = 0x8100
+	k := x.byte()
+	if k&1 != 0 {
+		t.Receivers[0].Receiver = first + ffa.EndpointID(k>>1&1)
+	}
+	if k&4 != 0 {
+		t.Receivers[0].Permissions = ffa.DataRO
+	}
+	if k&0x30 == 0x30 {
+		t.Receivers = append(t.Receivers, ffa.EMAD{Receiver: second, Permissions: ffa.DataRW})
+		t.Attributes = 0x2F
+	}
+	if k&0x40 != 0 && kind != ffa.Share {
+		t.Flags = ffa.MemoryFlags(k >> 3 & 3)
 	}
 	if kind == ffa.Donate {
 		t.Receivers[0].Permissions = 0
@@ -169,6 +187,9 @@ func (x *hostile) send() {
 	switch r := x.call(sendCall(kind), n, cut); r[0] {
 	case ffaSuccess:
 		x.values = append(x.values, r[2], r[2]|r[3]<<32)
+	case 0x8400_0078:
+		x.values = append(x.values, r[1])
+		x.call(0x8400_0079, r[1], r[2])
 	case fragRX:
 		if cut < n {
 			x.put(txAddr, b[cut:])
@@ -177,6 +198,69 @@ func (x *hostile) send() {
 			}
 		}
 	}
+}
+
+// command asks a test partition for something.
+func (x *hostile) command() {
+	args := []uint64{0x8400_006F, first + uint64(x.byte()&1), 0, uint64(x.byte() % 22)}
+	switch k := x.byte(); {
+	case k < 0x80: // about a handle
+		args = append(args, on(x.value(), uint64(x.byte()&7)<<9, uint64(x.byte()))...)
+	case k < 0xA0:
+		args = append(args, uint64(x.byte()), uint64(x.byte()&3), uint64(x.byte()))
+	default:
+		args = append(args, x.value(), x.value(), x.value(), x.value())
+	}
+	if x.byte()&7 == 0 {
+		args[0] = 0xC400_006F
+	}
+	x.call(args...)
+}
+
+// notification makes a call about notifications that is not far from right.
+func (x *hostile) notification() {
+	f := 0x8400_007D + uint64(x.byte()%7)
+	sp, bits := first+uint64(x.byte()&1), uint64(x.byte())
+	switch f {
+	case 0x8400_007D, 0x8400_007E:
+		x.call(f, uint64(x.byte()&0x81), uint64(x.byte()&7))
+	case 0x8400_0081:
+		x.call(f, sp, uint64(x.byte()&1), bits)
+	case 0x8400_0082:
+		x.call(f, uint64(x.byte()&7)<<16, uint64(x.byte()&7))
+	case 0x8400_0083:
+		x.call(f|uint64(x.byte()&1)<<30, 0)
+	default:
+		x.call(f, sp<<16, uint64(x.byte()&1), bits)
+	}
+}
+
+// indirect sends a message to a test partition, or has it sent one, and lets the partition run.
+func (x *hostile) indirect() {
+	h := ffa.IndirectHeader{Offset: ffa.IndirectHeaderSize(x.version), Receiver: first + ffa.EndpointID(x.byte()&1), Size: uint32(x.byte())}
+	x.put(txAddr, append(h.AppendTo(nil, x.version), 'E', x.byte()))
+	x.call(0x8400_0086, 0, 0)
+	x.call(0x8400_006D, uint64(h.Receiver)<<16|uint64(x.byte()&3))
+	if x.byte()&1 != 0 {
+		x.call(0x8400_0065, 0)
+	}
+}
+
+// again asks for a descriptor that was sent.
+func (x *hostile) again() {
+	b := make([]byte, 48)
+	if x.version < ffa.Version1_1 {
+		b = b[:32]
+	}
+	h := x.value()
+	binary.LittleEndian.PutUint64(b[8:], h)
+	n := uint64(len(b))
+	x.put(txAddr, b)
+	x.call(0x8400_0074, n, n)
+	x.call(0x8400_0065, 0)
+	x.call(0x8400_007A, h&0xFFFF_FFFF, h>>32, page)
+	x.put(txAddr, (&ffa.Relinquish{Handle: ffa.Handle(h), Endpoints: []ffa.EndpointID{0}}).AppendTo(nil))
+	x.call(0x8400_0076)
 }
 
 // message calls OP-TEE with a message over either ABI.
@@ -259,7 +343,8 @@ func TestHostileCalls(t *testing.T) {
 			done[f] += n
 		}
 	}
-	for _, f := range []uint64{0xC400_0073, 0xC400_0072, 0xC400_0071, 0x8400_0077, 0x8400_007B, 0x8400_006F, 0x3200_0012, 0x3200_0013} {
+	for _, f := range []uint64{0xC400_0073, 0xC400_0072, 0xC400_0071, 0x8400_0077, 0x8400_007B, 0x8400_006F, 0x3200_0012, 0x3200_0013,
+		0x8400_0074, 0x8400_0079, 0x8400_0086, 0x8400_006D, 0x8400_007D, 0x8400_007F, 0x8400_0082} {
 		if done[f] < 5 {
 			t.Errorf("call %#x succeeds %d times only", f, done[f])
 		}
@@ -268,26 +353,40 @@ func TestHostileCalls(t *testing.T) {
 
 // play runs a hostile normal world and counts the calls of each kind that succeed.
 func play(t *testing.T, in []byte) map[uint64]int {
-	r := newRigSize(t, 4<<20, withRecorder(new(recorder)), partitions(1, func() spmc.Partition { return new(echo) }), func(c *Config) {
+	r := newRigSize(t, 4<<20, withRecorder(new(recorder)), withTestPartitions, func(c *Config) {
 		c.Carveout, c.OPTEE.DynamicPools = memory.Range{}, true
 		c.SecureRAM = memory.Range{Base: ramBase + 0x30_0000, Size: 0x1_0000}
-		c.Limits = Limits{Transactions: 8, Ranges: 64, Buffers: 3, Sessions: 2}
+		c.Limits = Limits{Transactions: 8, Ranges: 64, Buffers: 3, Sessions: 2, VMs: 2, Slice: 2}
 	})
 	// Some begin without a version or buffers.
-	x := &hostile{rig: r, in: in, done: map[uint64]int{}, values: []uint64{
-		0, 1, 112, 0x1_0002, opteeID, 0x8100, 0x8000_0000, txAddr, rxAddr, argAddr, bufAddr, bufAddr + page, lstAddr,
+	x := &hostile{rig: r, in: in, from: firmware.Call{EL: 1}, done: map[uint64]int{}, values: []uint64{
+		0, 1, 112, 0x1_0002, opteeID, first, second, first << 16, 0x8000_0000, txAddr, rxAddr, argAddr, bufAddr, bufAddr + page, lstAddr,
 		ramBase, ramBase + 4<<20, ramBase + 0x30_0000, tzcBase, 0x0900_0000, page, 1 << 63, ^uint64(0), 0xFFFF_0000_0000_0001, 0xFFFF_0000, 4, 0x7FFF_FFFF_FFFF_F000,
 	}}
 	if x.byte() != 0xFF {
 		v := 0x1_0002 - uint64(x.byte()%3)
 		r.negotiate(v)
 		x.version = ffa.Version(v)
+		if v > 0x1_0000 && x.byte()&3 != 3 {
+			r.call(0x8400_007D, 0, 4)
+		}
 		if r.w.SMC(firmware.Call{EL: 1}, &firmware.Registers{0: 0x8400_0069}); x.byte()&1 == 0 {
 			r.shm = r.sent(ffa.Share, ffa.Version(v), transaction(ffa.Share, 0, ffa.Constituent{Address: argAddr, Pages: 1}))
 		}
 	}
 	for calls := 0; len(x.in) > 0 && calls < 60; calls++ {
-		switch x.byte() & 7 {
+		switch x.byte() & 15 {
+		case 8, 13:
+			x.command()
+		case 9:
+			x.notification()
+		case 10:
+			x.indirect()
+		case 11:
+			x.again()
+		case 12:
+			k := x.byte()
+			x.from = firmware.Call{CPU: int(k & 3), EL: 1 + int(k>>7)}
 		case 0:
 			f := functions[int(x.byte())%len(functions)]
 			if x.byte() == 0xFF {
@@ -298,7 +397,7 @@ func play(t *testing.T, in []byte) map[uint64]int {
 				args = append(args, x.value())
 			}
 			x.call(args...)
-		case 1, 2, 3:
+		case 1, 2, 3, 14:
 			x.send()
 		case 4, 5, 6:
 			x.message()

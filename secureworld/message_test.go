@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatehouse/ffa"
+	"gatehouse/platform/bus"
 	"gatehouse/secureworld/testsp"
 )
 
@@ -253,6 +254,8 @@ func TestPartitionErrors(t *testing.T) {
 		r.fails("no such code", invalid, first, testsp.Fail, code)
 		r.fails("no such code", invalid, first, testsp.Policy, code|1)
 	}
+	r.fails("processors keep no access", invalid, first, testsp.Policy, 0, 1<<bus.NSAIDAP)
+	r.fails("processors keep no access", invalid, first, testsp.Policy, 0, 1<<16<<bus.NSAIDAP)
 	r.fails("no such command", invalid, first, 999)
 	r.fails("no such number", invalid, first, testsp.Seen, 10)
 	r.fails("reserved bits", invalid, first, testsp.Bind, 4, 0, 1)
@@ -271,4 +274,14 @@ func TestPartitionErrors(t *testing.T) {
 	r.refused("REQ2 to a protocol that has none", denied, req2(first, uuids[1])...)
 	r.refused("REQ2 to the protocol of another partition", invalid, req2(first, TestConfig().Partitions[2].UUIDs[0])...)
 	r.refused("REQ2 to a partition of 1.1", denied, req2(second, ffa.UUID{})...)
+}
+
+// The masters that a partition lets at what it borrows, by command.
+func TestPolicy(t *testing.T) {
+	r := newRig(t, withTestPartitions).negotiate(0x1_0002)
+	r.does(first, testsp.Policy, 0, 1<<bus.NSAIDHDLCD|1<<bus.NSAIDDMA|1<<16<<bus.NSAIDDMA)
+	h := r.sent(ffa.Lend, ffa.Version1_2, to(ffa.Lend, firstRW))
+	r.wantRights("lent", bufAddr, "ap:- dma:rw crypto:- dec:- xfm:- lcd:r secure:rw")
+	r.reclaim(h)
+	r.wantRights("reclaimed", bufAddr, rightsNormal)
 }

@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"io"
+	"math/bits"
 	"reflect"
 	"slices"
 	"testing"
@@ -45,6 +44,7 @@ type rig struct {
 	shm  uint64 // handle of the argument page, once it is shared
 	spy  spy
 	from firmware.Call // where calls come from
+	kept map[reflect.Type][]int
 }
 
 // spy is the filter before memory: it lets a test know of reads by processors of the normal world before they happen.
@@ -71,7 +71,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 
 func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{TB: t, h: newHost(t, size), from: firmware.Call{EL: 1}}
+	r := &rig{TB: t, h: newHost(t, size), from: firmware.Call{EL: 1}, kept: map[reflect.Type][]int{}}
 	r.tzc = tzc400.New("tzc400", &r.h.events, &r.h.clock)
 	r.spy.Filter = r.tzc.Unit(0)
 	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: &r.spy}))
@@ -385,40 +385,90 @@ var scratch = map[string][]string{
 // state is a digest of everything that the secure world keeps and of the controller's registers. It walks the values by
 // reflection, so that state which somebody adds later is compared as well.
 func (r *rig) state() uint64 {
-	h := fnv.New64a()
-	dump(h, reflect.ValueOf(r.w).Elem())
+	d := digest{h: 14695981039346656037, kept: r.kept}
+	d.value(reflect.ValueOf(r.w).Elem())
 	for off := uint64(0); off < 0x220; off += 4 {
 		v, _ := r.tzc.Read(off, 4, bus.Attr{Secure: true})
-		fmt.Fprintf(h, "%x,", v)
+		d.word(v)
 	}
-	return h.Sum64()
+	return d.h
 }
 
-func dump(w io.Writer, v reflect.Value) {
+// digest is an FNV-1a hash over words.
+type digest struct {
+	h    uint64
+	kept map[reflect.Type][]int // the fields of a struct that count
+}
+
+func (d *digest) word(v uint64) { d.h = bits.RotateLeft64((d.h^v)*1099511628211, 23) }
+
+func (d *digest) fields(t reflect.Type) []int {
+	list, ok := d.kept[t]
+	if !ok {
+		for i := range t.NumField() {
+			if !slices.Contains(scratch[t.Name()], t.Field(i).Name) {
+				list = append(list, i)
+			}
+		}
+		d.kept[t] = list
+	}
+	return list
+}
+
+func (d *digest) value(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
-			io.WriteString(w, "nil")
+			d.word(0)
 			return
 		}
-		dump(w, v.Elem())
+		d.word(1)
+		d.value(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; !slices.Contains(scratch[v.Type().Name()], name) {
-				io.WriteString(w, name)
-				dump(w, v.Field(i))
-			}
+		for _, i := range d.fields(v.Type()) {
+			d.value(v.Field(i))
 		}
 	case reflect.Slice, reflect.Array:
-		fmt.Fprintf(w, "[%d]", v.Len())
+		d.word(uint64(v.Len()))
 		for i := range v.Len() {
-			dump(w, v.Index(i))
+			d.value(v.Index(i))
 		}
-	case reflect.Func, reflect.Map, reflect.Chan, reflect.UnsafePointer:
-		panic("state that a digest cannot hold: " + v.Type().String())
+	case reflect.String:
+		d.word(uint64(v.Len()))
+		for _, c := range []byte(v.String()) {
+			d.word(uint64(c))
+		}
+	case reflect.Bool:
+		d.word(0)
+		if v.Bool() {
+			d.word(1)
+		}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		d.word(uint64(v.Int()))
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		d.word(v.Uint())
 	default:
-		// Numbers, booleans and strings print also where they are not exported.
-		fmt.Fprintf(w, "%v;", v)
+		panic("state that a digest cannot hold: " + v.Type().String())
+	}
+}
+
+// The digest that refusals are compared by sees what a call changes.
+func TestDigest(t *testing.T) {
+	r := newRig(t, withTestPartitions).negotiate(0x1_0002)
+	seen := map[uint64]bool{r.state(): true}
+	for what, call := range map[string]func(){
+		"nothing":        func() {},
+		"a bitmap":       func() { r.call(0x8400_007D, 0, 4) },
+		"a share":        func() { r.share(bufAddr, 1) },
+		"full RX":        func() { r.call(0x8400_0068) },
+		"a policy":       func() { r.does(first, testsp.Policy, 0, 1) },
+		"a suspended SP": func() { r.call(0x8400_006F, second, 0, uint64(testsp.Suspend), 1) },
+	} {
+		call()
+		if s := r.state(); seen[s] != (what == "nothing") {
+			t.Errorf("%s: digest %#x, seen before: %v", what, s, seen[s])
+		}
+		seen[r.state()] = true
 	}
 }
 

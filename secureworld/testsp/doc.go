@@ -40,7 +40,8 @@
 //	17 Fail           w4 = FF-A error code                           none: the request is answered with FFA_ERROR
 //	18 Log            w4-w7 up to 16 characters, up to the first NUL
 //	19 Policy         w4 error code, w5 = write<<16 | read           offers of memory are refused with the code, 0 for none; the
-//	                                                                 masters of the masks keep access to what is lent
+//	                                                                 masters of the masks, which are not the processors, keep
+//	                                                                 access to what is lent
 //	20 Seen           w4 = what: see below                           w4, w5 a number
 //
 // Retrieve asks as it is offered where w7 is 0. Else w7 holds in bits 3:0 the memory access permissions, in 31:16 the memory

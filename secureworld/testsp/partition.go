@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 
 	"gatehouse/ffa"
+	"gatehouse/platform/bus"
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/spmc"
 )
@@ -296,7 +297,8 @@ func (p *Partition) command(x [5]uint64) (r [4]uint32, err error) {
 		p.Services.Log(text + "\n")
 		return r, nil
 	case Policy:
-		if code := ffa.Error(int32(a[0])); code <= 0 && code >= ffa.NotReady {
+		const processors = 1<<bus.NSAIDAP | 1<<(16+bus.NSAIDAP)
+		if code := ffa.Error(int32(a[0])); code <= 0 && code >= ffa.NotReady && a[1]&processors == 0 {
 			p.refusal, p.access = code, memory.Access{Read: uint16(a[1]), Write: uint16(a[1] >> 16)}
 			return r, nil
 		}
