@@ -257,7 +257,7 @@ func TestPartitionErrors(t *testing.T) {
 	r.fails("processors keep no access", invalid, first, testsp.Policy, 0, 1<<bus.NSAIDAP)
 	r.fails("processors keep no access", invalid, first, testsp.Policy, 0, 1<<16<<bus.NSAIDAP)
 	r.fails("no such command", invalid, first, 999)
-	r.fails("no such number", invalid, first, testsp.Seen, 10)
+	r.fails("no such number", invalid, first, testsp.Seen, 9)
 	r.fails("reserved bits", invalid, first, testsp.Bind, 4, 0, 1)
 	r.fails("reserved word", invalid, first, testsp.Bind, 0, 1, 1)
 	r.fails("reserved flags", invalid, first, testsp.Notify, 0, 4, 1)

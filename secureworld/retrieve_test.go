@@ -612,3 +612,39 @@ func TestTimeSlices(t *testing.T) {
 	}
 	r.consistent()
 }
+
+// Donations beyond those that a test partition keeps are refused, and can be reclaimed.
+func TestManyDonations(t *testing.T) {
+	r := newRig(t, withTestPartitions, func(c *Config) { c.TZASC.Enabled = false })
+	for _, w := range [][2]uint64{{0x114, 0xFFFF_FFFF}, {8, 0xF}} { // nobody else opens the gates
+		r.s.Store(tzcBase+w[0], 4, w[1])
+	}
+	r.negotiate(0x1_0002)
+	donate := func(i uint64) uint64 {
+		x := to(ffa.Donate, ffa.EMAD{Receiver: first})
+		x.Constituents = []ffa.Constituent{{Address: bufAddr + 2*i*page, Pages: 1}}
+		return r.sent(ffa.Donate, ffa.Version1_2, x)
+	}
+	var h []uint64
+	for i := range uint64(8) {
+		h = append(h, donate(i))
+		r.does(first, testsp.Retrieve, on(h[i])...)
+		r.does(first, testsp.Fill, on(h[i], 0, i)...)
+	}
+	ninth := donate(8)
+	r.fails("a ninth donation", noMemory, first, testsp.Retrieve, on(ninth)...)
+	r.reclaim(ninth)
+	for i := range uint64(8) {
+		if w := r.does(first, testsp.Check, on(h[i], 0, i)...); w[0] != 0 {
+			t.Errorf("donation %d: %x", i, w)
+		}
+	}
+	lo, hi := pair(r.share(ramBase+0x100_0000, 2))
+	r.fails("Compare with what is another's", denied, first, testsp.Compare, on(h[0], lo, hi)...)
+	r.fails("Compare with nothing", invalid, first, testsp.Compare, on(h[0], lo+1, hi)...)
+	two := to(ffa.Share, firstRW)
+	two.Constituents = []ffa.Constituent{{Address: ramBase + 0x110_0000, Pages: 2}}
+	lo, hi = pair(r.sent(ffa.Share, ffa.Version1_2, two))
+	r.does(first, testsp.Retrieve, lo, hi)
+	r.fails("Compare with something longer", invalid, first, testsp.Compare, on(h[0], lo, hi)...)
+}

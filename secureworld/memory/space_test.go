@@ -374,3 +374,60 @@ func TestCarveout(t *testing.T) {
 		t.Errorf("reclaim of a carve-out: %v", err)
 	}
 }
+
+// Zero reaches shared memory as the normal world would and protected memory with the secure identity, within the object's bounds.
+func TestZero(t *testing.T) {
+	s, _ := newSpace(t)
+	for name, take := range map[string]func() (*Object, error){
+		"share": func() (*Object, error) { return s.Share([]Range{pagesAt(3, 1), pagesAt(1, 1)}) },
+		"lend":  func() (*Object, error) { return s.Lend([]Range{pagesAt(3, 1), pagesAt(1, 1)}, Access{}, false) },
+	} {
+		o, err := take()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := bytes.Repeat([]byte{0x5A}, 2*PageSize)
+		if err := errors.Join(o.WriteAt(want, 0), o.Zero(PageSize-100, 300)); err != nil {
+			t.Fatal(err)
+		}
+		clear(want[PageSize-100 : PageSize+200])
+		got := make([]byte, 2*PageSize)
+		if err := o.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %v, or other bytes are zero", name, err)
+		}
+		for _, tc := range []struct{ off, n uint64 }{{0, 2*PageSize + 1}, {2*PageSize + 1, 0}, {^uint64(0), 1}} {
+			if err := o.Zero(tc.off, tc.n); !errors.Is(err, ErrBounds) {
+				t.Errorf("%s: Zero(%#x, %#x): %v", name, tc.off, tc.n, err)
+			}
+		}
+		if err := s.Reclaim(o); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Zero(0, 1); !errors.Is(err, ErrState) {
+			t.Errorf("%s: an ended object: %v", name, err)
+		}
+	}
+}
+
+// Cancel leaves everything as it was before.
+func TestCancel(t *testing.T) {
+	s, w := newSpace(t)
+	for range 20 {
+		for _, take := range []func([]Range) (*Object, error){
+			func(r []Range) (*Object, error) { return s.Lend(r, Access{Read: 4}, false) },
+			func(r []Range) (*Object, error) { return s.Donate(r, false) },
+		} {
+			o, err := take([]Range{pagesAt(8, 2), pagesAt(2, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Cancel(o)
+			if got := s.At(base + 2*PageSize).State; got != OwnerEA || len(w.protected) != 0 || !s.Accessible(pagesAt(0, 60)) {
+				t.Errorf("page is %v, %d ranges are protected", got, len(w.protected))
+			}
+			if err := s.Reclaim(o); !errors.Is(err, ErrState) {
+				t.Errorf("reclaim of what was cancelled: %v", err)
+			}
+		}
+	}
+}

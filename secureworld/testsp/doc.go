@@ -53,5 +53,7 @@
 // FFA_RUN of a context that waits lets the partition look at what is pending: it takes its notifications and adds them to
 // those of Seen; it takes the message out of its RX buffer and, where its first byte is 'E', sends it back. Seen gives in turn:
 // 0 notifications from SPs, 1 from VMs, 2 of the framework (SPM, and the hypervisor in the upper word), 3 how often it was run,
-// 4 messages taken, 5 status of the last one sent back, 6 VMs created, 7 VMs destroyed, 8 the VM told of last, 9 offers.
+// 4 messages taken, 5 status of the last one sent back, 6 VMs created, 7 VMs destroyed, 8 the VM told of last.
+//
+// Read partition.go. Its tests stand in package secureworld, before an SPMC and memory.
 package testsp

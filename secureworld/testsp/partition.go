@@ -71,7 +71,6 @@ const (
 	SeenCreated
 	SeenDestroyed
 	SeenVM
-	SeenOffers
 	seenCount
 )
 
