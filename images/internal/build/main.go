@@ -30,6 +30,7 @@ var images = []image{
 	{name: "smp"},
 	{name: "timer"},
 	{name: "bench", float: true},
+	{name: "conform"},
 }
 
 var flags = strings.Fields(`-std=gnu11 -Wall -Wextra -Werror -march=armv8-a -mstrict-align -mno-outline-atomics
