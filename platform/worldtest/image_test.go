@@ -54,6 +54,8 @@ type testCase struct {
 	resume int
 	// quiet says what a sweep does not print: quietUndefined, quietExecuted.
 	quiet uint
+	// raw keeps the registers as they are.
+	raw bool
 	// hvc ends the body with HVC, where SMC does not reach EL3.
 	hvc bool
 	// el2 says that the case needs EL2, as those in ns2 or with bits of HCR_EL2 do in any case; noEL2 that there must be none.
@@ -72,6 +74,9 @@ type testCase struct {
 const (
 	quietUndefined = 1 << iota
 	quietExecuted
+	raw
+	noteUndefined
+	quietNoted // with quietUndefined, only what a case with noteUndefined found in the same world
 )
 
 func (c *testCase) needsEL2() bool { return c.el2 || c.in == ns2 || c.hcr != 0 || c.hvc }
@@ -175,7 +180,6 @@ func assemble(cases []testCase) []byte {
 			}
 		}
 	}
-	p("	.text\n	.global reset_state\nreset_state:	function\n%s\n	return", resetState())
 	p("	.section .rodata\n	.balign 8\n	.global kases\nkases:")
 	for i, c := range cases {
 		setup, after := "0", "0"
@@ -191,6 +195,9 @@ func assemble(cases []testCase) []byte {
 		}
 		if c.in.el() > 0 {
 			pstate |= psSP
+		}
+		if c.raw {
+			c.quiet |= raw
 		}
 		p("	.quad name%d, %#x, %#x, %#x, body%d, end%d, %d, %d, %s, %s", i, scr&^c.scrClear, hcr&^c.hcrClear, pstate^c.pstate, i, i, c.resume, c.quiet, setup, after)
 	}
@@ -306,8 +313,8 @@ func split(text string) (names []string, results map[string]string) {
 	return names, results
 }
 
-// compare runs the cases that a board can run on QEMU and here.
-func compare(t *testing.T, b board, all []testCase) {
+// compare runs the cases that a board can run on QEMU and here. It marks the exclusions that were used.
+func compare(t *testing.T, b board, all []testCase, used []bool) {
 	var cases, alone []testCase
 	arch, adapt := map[string]string{}, map[string]func(string) string{}
 	seen, sweeps := map[string]bool{}, map[string]bool{}
@@ -376,7 +383,7 @@ func compare(t *testing.T, b board, all []testCase) {
 			w = a
 		}
 		if sweeps[name] {
-			compareSweep(t, b, name, got[name], w)
+			compareSweep(t, b, name, got[name], w, used)
 		} else if got[name] != w {
 			t.Errorf("%s:\n%s", name, difference(got[name], w))
 		}

@@ -99,6 +99,33 @@ func interruptCases() (cases []testCase) {
 		add(testCase{name: "virtual/both/" + v.name, in: ns1, hcr: v.v, pstate: psI | psF, setup: pend(1, 3), body: "nop", resume: 3})
 		add(testCase{name: "virtual/unmask/" + v.name, in: ns1, hcr: v.v, body: "mrs x0, isr_el1; show; msr daifclr, #3; nop", resume: 3})
 	}
+	// Virtual interrupts of the GIC's list registers (IHI 0069, chapter 6).
+	const (
+		lr0, ichHCR, ichVMCR = "s3_4_c12_c12_0", "s3_4_c12_c11_0", "s3_4_c12_c11_7"
+		pending              = 1<<62 | 0x80<<48 | 40
+	)
+	for w := ns0; w <= el3; w++ {
+		for group := range uint64(2) {
+			for _, hcr := range []uint64{0, hcrIMO, hcrFMO, hcrIMO | hcrFMO, hcrIMO | hcrFMO | hcrTGE} {
+				if hcr&hcrTGE != 0 && w == ns1 {
+					continue
+				}
+				c := testCase{name: fmt.Sprintf("list/group%d/%s/hcr%x", group, w, hcr), in: w, hcr: hcr, el2: true, pstate: psI | psF,
+					setup: msr(ichHCR, 1) + msr(ichVMCR, 0xf8<<24|3) + msr(lr0, pending|group<<60), body: "nop\n", after: print(lr0) + msr(lr0, 0) + msr(ichHCR, 0)}
+				if w.el() > 0 {
+					c.body += "mrs x0, isr_el1; show\n"
+				}
+				add(c)
+				// It is acknowledged, and ended, where it is not taken.
+				if w == ns1 {
+					c.name += "/acknowledged"
+					c.pstate = 0
+					c.body = fmt.Sprintf("mrs x0, isr_el1; show; mrs x0, s3_0_c12_c%[1]d_2; show; mrs x0, s3_0_c12_c%[1]d_0; show; mrs x1, isr_el1; mov x2, x0; mov x0, x1; show; msr s3_0_c12_c%[1]d_1, x2; msr daifclr, #3; nop", 8+4*group)
+					add(c)
+				}
+			}
+		}
+	}
 	// SGIs that a processor sends to itself, by the three registers, from each state (IHI 0069, 8.2).
 	for w := ns1; w <= el3; w++ {
 		if w == s0 {

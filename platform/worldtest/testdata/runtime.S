@@ -28,8 +28,7 @@ _start:
 	ldp	x3, x4, [x2], #16
 	stp	x3, x4, [x0], #16
 	b	3b
-4:	bl	reset_state
-	adr	x0, vectors_el3
+4:	adr	x0, vectors_el3
 	msr	vbar_el3, x0
 	isb
 	bl	run

@@ -8,7 +8,9 @@ struct kase {
 	u64 scr, hcr, spsr; // spsr is what EL3 enters the body with
 	u64 body, end;
 	u64 resume; // exceptions that are resumed behind the instruction that took them
-	u64 quiet; // of a sweep: 1 UNDEFINED instructions, 2 those that were executed are not printed
+	// Of a sweep: 1 UNDEFINED instructions, 2 those that were executed are not printed; 4 no register is set; 8 notes what is
+	// UNDEFINED, 16 prints that if it was not noted.
+	u64 quiet;
 	void (*setup)(void), (*after)(void); // run at EL3, may be 0
 };
 
