@@ -232,11 +232,8 @@ func (c *CPU) walkAbort(va uint64, acc mmu.Access, f mmu.Fault, iss uint64) {
 // nothing answers at, as QEMU does.
 func (c *CPU) externalAbort(va uint64, acc mmu.Access, resp bus.Response) {
 	target := c.syncTarget()
-	switch {
-	case c.cfg.EL3 && c.sys.scr&scrEA != 0:
+	if c.cfg.EL3 && c.sys.scr&scrEA != 0 {
 		target = 3
-	case c.el < 2 && c.el2() && c.sys.hcr>>37&1 != 0: // TEA
-		target = 2
 	}
 	iss := uint64(fscSyncExtern)
 	if resp == bus.SLVERR {

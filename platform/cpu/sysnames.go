@@ -47,7 +47,7 @@ const (
 	sysVBAREL1          = 0xc600 // S3_0_C12_C0_0
 	sysRVBAREL1         = 0xc601 // S3_0_C12_C0_1
 	sysRMREL1           = 0xc602 // S3_0_C12_C0_2
-	sysICCIAR0EL1       = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 0
+	sysICCIAR0EL1       = 3<<14 | 0<<11 | 12<<7 | 8<<3
 	sysICCEOIR0EL1      = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 1
 	sysICCHPPIR0EL1     = 3<<14 | 0<<11 | 12<<7 | 8<<3 | 2
 	sysICCDIREL1        = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 1
@@ -55,7 +55,7 @@ const (
 	sysICCSGI1REL1      = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 5
 	sysICCASGI1REL1     = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 6
 	sysICCSGI0REL1      = 3<<14 | 0<<11 | 12<<7 | 11<<3 | 7
-	sysICCIAR1EL1       = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 0
+	sysICCIAR1EL1       = 3<<14 | 0<<11 | 12<<7 | 12<<3
 	sysICCEOIR1EL1      = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 1
 	sysICCHPPIR1EL1     = 3<<14 | 0<<11 | 12<<7 | 12<<3 | 2
 	sysISREL1           = 0xc608 // S3_0_C12_C1_0

@@ -85,6 +85,9 @@ func (c *CPU) resetSys() {
 	c.sys.sctlr = [4]uint64{0, sctlr1Reset, sctlr2Reset, sctlr2Reset}
 	c.sys.vpidr, c.sys.vmpidr = c.cfg.Model.MIDR, c.mpidr()
 	c.sys.cptr2 = 0x33ff
+	if c.cfg.EL3 {
+		c.sys.scr = 3 << 4 // RES1
+	}
 }
 
 func (c *CPU) mpidr() uint64 { return 1<<31 | c.cfg.MPIDR }
@@ -121,7 +124,7 @@ func (c *CPU) updateFPTrap() { c.fpTrap = c.fpTarget() != 0 }
 
 // fpTarget gives the exception level that a floating-point instruction is trapped to, or 0.
 func (c *CPU) fpTarget() uint8 {
-	if c.el < 2 && !c.tge() {
+	if c.el < 2 && !(c.tge() && c.sysE2HTGE()) {
 		switch c.sys.cpacr >> 20 & 3 {
 		case 0, 2:
 			return 1
@@ -140,9 +143,14 @@ func (c *CPU) fpTarget() uint8 {
 	return 0
 }
 
-// trapFP takes the exception for a floating-point instruction that is trapped.
+// trapFP takes the exception for a floating-point instruction that is trapped. What CPACR_EL1 traps while HCR_EL2.TGE is set goes
+// to EL2 for an unknown reason (AArch64.AdvSIMDFPAccessTrap).
 func (c *CPU) trapFP() {
 	t := c.fpTarget()
+	if t == 1 && c.tge() {
+		c.syncException(2, ecUnknown, 0, c.PC)
+		return
+	}
 	c.syncException(t, ecFP, 1<<24|0xe<<20, c.PC)
 }
 

@@ -490,6 +490,9 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.writeSCTLR(2, v)
 	case sysHCREL2:
 		s.hcr = v&hcrMask | hcrRW
+		if c.cfg.EL3 {
+			s.hcr &^= hcrHCD // RES0: SCR_EL3.HCE is in its place
+		}
 		c.flushTLB()
 		c.stateChanged()
 	case sysMDCREL2:
@@ -625,8 +628,8 @@ const (
 	spsrMask = 0xf0f013df | 1<<1
 	fpcrMask = 1<<26 | 1<<25 | 1<<24 | 3<<22 // AHP, DN, FZ, RMode
 	fpcrFZ16 = 1 << 19
-	fpsrMask = 0xf800009f        // NZCV of AArch32, QC, IDC, IXC, UFC, OFC, DZC, IOC
-	hcrMask  = 1<<34 - 1 | 3<<36 // Armv8.0: up to ID, and TERR, TEA
+	fpsrMask = 0xf800009f // NZCV of AArch32, QC, IDC, IXC, UFC, OFC, DZC, IOC
+	hcrMask  = 1<<34 - 1  // Armv8.0: up to ID
 	scrMask  = scrNS | scrIRQ | scrFIQ | scrEA | scrSMD | scrHCE | 1<<9 | scrRW | scrST | scrTWI | scrTWE
 )
 
