@@ -351,12 +351,7 @@ static void cpu_off(const struct test *t)
 
 static void bad_entry(const struct test *t)
 {
-	u64 entry = t->a;
-	if (t->needs & OPTEE) {
-		lend(POOL, POOL_PAGES);
-		entry = POOL;
-	}
-	TRY("CPU_ON at a bad address", PSCI_CPU_ON, mpidr[1], entry, 0);
+	TRY("CPU_ON at a bad address", PSCI_CPU_ON, mpidr[1], t->a, 0);
 	result(CODE(PSCI_BAD_ADDRESS));
 	TRY("AFFINITY_INFO after a refused CPU_ON", PSCI_AFFINITY_INFO, mpidr[1], 0);
 	RETURNS(OFF);
@@ -372,6 +367,8 @@ static void suspend_reserved(const struct test *t)
 }
 
 #define MANDATORY(f) { "features-" #f, PSCI("PSCI_FEATURES"), psci_features_ok, 0, f, 0, 0, 0 }
+/* Nothing here calls FF-A: its version must not be locked before the cases about it. An entry point in lent memory is with the cases
+ * about isolation. */
 const struct test psci_tests[] = {
 	{ .name = "version", .rule = PSCI("PSCI_VERSION"), .run = psci_version },
 	{ .name = "sve-hint", .rule = HINT, .run = same_answer, .a = PSCI_VERSION, .b = SVE },
@@ -409,6 +406,5 @@ const struct test psci_tests[] = {
 	{ .name = "cpu-on-entry-device", .rule = PSCI("CPU_ON"), .run = bad_entry, .needs = NEED_CPUS, .a = DEVICE },
 	{ .name = "cpu-on-entry-wild", .rule = PSCI("CPU_ON"), .run = bad_entry, .needs = NEED_CPUS, .a = 1ul << 63 | 0x1000 },
 	{ .name = "cpu-on-entry-secure-memory", .rule = PSCI("CPU_ON"), .run = bad_entry, .needs = NEED_CPUS, .a = SECURE_RAM },
-	{ .name = "cpu-on-entry-lent-memory", .rule = PSCI("CPU_ON"), .run = bad_entry, .needs = NEED_CPUS | NEED_FFA | LINUX },
 };
 const u32 npsci_tests = COUNT(psci_tests);
