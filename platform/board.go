@@ -3,11 +3,15 @@ package platform
 import (
 	"fmt"
 
+	"gatehouse/devices/cfi"
+	"gatehouse/devices/fwcfg"
 	"gatehouse/devices/gicv3"
 	"gatehouse/devices/pl011"
 	"gatehouse/devices/pl031"
+	"gatehouse/devices/pl061"
 	"gatehouse/devices/pl080"
 	"gatehouse/devices/tzc400"
+	"gatehouse/devices/virtio"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/cpu"
 	"gatehouse/platform/loader"
@@ -18,12 +22,15 @@ import (
 const (
 	Flash0Base   = 0x0000_0000
 	Flash1Base   = 0x0400_0000
-	FlashSize    = 0x0400_0000
+	FlashSize    = cfi.Size
 	GICDBase     = 0x0800_0000
 	GICRBase     = 0x080a_0000
 	UART0Base    = 0x0900_0000
 	RTCBase      = 0x0901_0000
+	FWCfgBase    = 0x0902_0000
+	GPIOBase     = 0x0903_0000
 	UART1Base    = 0x0904_0000
+	VirtioBase   = 0x0a00_0000
 	TZCBase      = 0x0b00_0000
 	DMABase      = 0x0b10_0000
 	SecureRAM    = 0x0e00_0000
@@ -33,13 +40,18 @@ const (
 
 // Shared interrupts: the number of an SPI is its INTID less 32.
 const (
-	spiUART0 = 1
-	spiRTC   = 2
-	spiUART1 = 8
-	spiTZC   = 128
-	spiDMA   = 129
-	spiOPTEE = 134
+	spiUART0  = 1
+	spiRTC    = 2
+	spiGPIO   = 7
+	spiUART1  = 8
+	spiVirtio = 16 // of the first slot
+	spiTZC    = 128
+	spiDMA    = 129
+	spiOPTEE  = 134
 )
+
+// powerPin is the GPIO pin of virt's power key.
+const powerPin = 3
 
 // Machine is one board with its processors.
 type Machine struct {
@@ -47,7 +59,7 @@ type Machine struct {
 	bus   *bus.Bus
 	clock vtime.Clock
 	ram   *bus.RAM
-	flash [2]*bus.RAM
+	cells [2]*bus.RAM // of the flash
 	sram  *bus.RAM
 	code  *cpu.Code
 	cpus  []*cpu.CPU
@@ -56,6 +68,14 @@ type Machine struct {
 	uart  [2]*pl011.PL011
 	rtc   *pl031.PL031
 	dma   *pl080.PL080
+	flash [2]*cfi.Flash
+	fwcfg *fwcfg.FWCfg
+	gpio  *pl061.PL061
+	power *pl061.Key
+
+	slots   virtio.Slots
+	console *virtio.Console // nil where there is none
+	entropy *virtio.Entropy // likewise
 
 	dtb     []byte
 	dtbAddr uint64
@@ -89,7 +109,7 @@ func New(cfg Config) (*Machine, error) {
 
 // Close gives the machine's memory back. It must not be used afterwards.
 func (m *Machine) Close() {
-	for _, r := range []*bus.RAM{m.ram, m.flash[0], m.flash[1], m.sram} {
+	for _, r := range []*bus.RAM{m.ram, m.cells[0], m.cells[1], m.sram} {
 		if r != nil {
 			r.Close()
 		}
@@ -134,9 +154,30 @@ func (m *Machine) wire(model *cpu.Model) (err error) {
 	add(bus.Region{Name: "pl080", Base: DMABase, Size: 0x1000, Dev: m.dma})
 
 	for i, base := range []uint64{Flash0Base, Flash1Base} {
-		m.flash[i] = memory(FlashSize)
-		add(bus.Region{Name: fmt.Sprintf("flash%d", i), Base: base, Size: FlashSize, RAM: m.flash[i], ReadOnly: true, SecureOnly: i == 0 && guest})
+		data, c := m.cfg.Flash[i].Data, &m.cfg.Flash[i]
+		if i == 0 {
+			data = m.cfg.firmware()
+		}
+		if m.cells[i] = memory(FlashSize); err != nil {
+			return err
+		}
+		if err := m.cells[i].Fill(data); err != nil {
+			return err
+		}
+		array := bus.NewArray(m.cells[i])
+		m.flash[i] = cfi.New(array, c.Store)
+		m.flash[i].ReadOnly = c.ReadOnly
+		add(bus.Region{Name: fmt.Sprintf("flash%d", i), Base: base, Size: FlashSize, Dev: m.flash[i], Array: array, SecureOnly: i == 0 && guest})
 	}
+	m.fwcfg = fwcfg.New(bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDDefault, ID: masterFWCfg}), &m.clock, m.cfg.Events)
+	m.items()
+	add(bus.Region{Name: "fw_cfg", Base: FWCfgBase, Size: 0x1000, Dev: m.fwcfg})
+	m.gpio = pl061.New()
+	m.gpio.IRQ = m.spi(spiGPIO)
+	m.power = pl061.NewKey(m.gpio, powerPin, &m.clock)
+	add(bus.Region{Name: "pl061", Base: GPIOBase, Size: 0x1000, Dev: m.gpio})
+	m.plug()
+	add(bus.Region{Name: "virtio", Base: VirtioBase, Size: virtio.Size, Dev: &m.slots})
 	m.ram = memory(m.cfg.RAM)
 	region := bus.Region{Name: "ram", Base: RAMBase, Size: m.cfg.RAM, RAM: m.ram}
 	if m.cfg.TZASC {
@@ -172,11 +213,62 @@ func (m *Machine) wire(model *cpu.Model) (err error) {
 	return nil
 }
 
+// items are what fw_cfg has on QEMU's virt. Firmware finds the kernel there that it is to start.
+func (m *Machine) items() {
+	f, k := m.fwcfg, m.cfg.Kernel
+	f.AddUint16(fwcfg.KeyCPUs, uint16(m.cfg.CPUs))
+	f.AddUint64(fwcfg.KeyRAMSize, m.cfg.RAM)
+	if m.cfg.firmware() == nil || k == nil || !k.Linux {
+		return
+	}
+	image := k.Segments[0].Data
+	f.AddUint32(fwcfg.KeyKernelSize, uint32(len(image)))
+	f.Add(fwcfg.KeyKernelData, image)
+	f.AddUint32(fwcfg.KeyInitrdSize, uint32(len(m.cfg.Initrd)))
+	f.Add(fwcfg.KeyInitrdData, m.cfg.Initrd)
+	if m.cfg.Append != "" {
+		line := append([]byte(m.cfg.Append), 0)
+		f.AddUint32(fwcfg.KeyCmdlineSize, uint32(len(line)))
+		f.Add(fwcfg.KeyCmdlineData, line)
+	}
+}
+
+// plug fills the virtio slots from the last one on, as QEMU does.
+func (m *Machine) plug() {
+	var all []virtio.Device
+	for _, d := range m.cfg.Drives {
+		storage, ok := d.Image.(virtio.Storage)
+		if !ok || d.Snapshot || d.ReadOnly {
+			storage = virtio.NewOverlay(d.Image)
+		}
+		all = append(all, virtio.NewBlock(storage, d.Size, d.ReadOnly, d.Serial))
+	}
+	if m.cfg.Console != nil {
+		m.console = virtio.NewConsole(m.cfg.Console)
+		all = append(all, m.console)
+	}
+	if m.cfg.Entropy {
+		m.entropy = virtio.NewEntropy(m.cfg.EntropySeed)
+		all = append(all, m.entropy)
+	}
+	for i := range m.slots {
+		var d virtio.Device
+		if n := len(m.slots) - 1 - i; n < len(all) {
+			d = all[n]
+		}
+		port := bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDVirtio, ID: masterVirtio + uint16(i)})
+		m.slots[i] = virtio.NewTransport(fmt.Sprintf("virtio%d", i), d, port, &m.clock, m.cfg.Events)
+		m.slots[i].IRQ = m.spi(spiVirtio + uint32(i))
+	}
+}
+
 // AXI identities of the masters beside the processors, whose identities are their numbers.
 const (
 	masterFirmware = 0x40
 	masterLoader   = 0x41
 	masterDMA      = 0x50
+	masterFWCfg    = 0x51
+	masterVirtio   = 0x60 // of the first slot
 )
 
 func (m *Machine) spi(n uint32) gicv3.Line { return m.gic.SPI(n + gicv3.FirstSPI) }

@@ -32,9 +32,15 @@ func (m *Machine) Reset() error {
 	if m.tzc != nil {
 		m.tzc.Reset()
 	}
-	m.flash[0].Reset()
-	if err := m.flash[0].Fill(m.cfg.BIOS); err != nil {
-		return err
+	for _, f := range m.flash {
+		f.Reset()
+	}
+	m.fwcfg.Reset()
+	m.power.Reset()
+	m.gpio.Reset()
+	m.slots.Reset()
+	if m.entropy != nil {
+		m.entropy.Restart()
 	}
 	if m.cfg.Firmware != nil {
 		if m.cfg.SecureWorld == SecureGo {
@@ -70,7 +76,7 @@ func (m *Machine) load() error {
 	linux := false
 	ram := m.cfg.Range()
 	k := m.cfg.Kernel
-	if k == nil || m.cfg.BIOS != nil {
+	if k == nil || m.cfg.firmware() != nil {
 		// Firmware finds the device tree where QEMU leaves it: at the start of RAM.
 		k = nil
 	} else {

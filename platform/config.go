@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"gatehouse/devices/virtio"
 	"gatehouse/platform/cpu"
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
@@ -28,6 +29,8 @@ const (
 	MaxCPUs = 8
 	MinRAM  = 1 << 20
 	MaxRAM  = 255 << 30 // QEMU's virt with a legacy memory map
+
+	maxDrives = virtio.NumSlots - 2 // a console and an entropy device have room beside them
 )
 
 // Config describes a machine. Zero values stand for the defaults given here.
@@ -55,8 +58,17 @@ type Config struct {
 	Append string
 	// DTB replaces the device tree that the board makes, but for the command line and the initrd's place in /chosen.
 	DTB []byte
-	// BIOS is what flash 0 holds, at most FlashSize bytes.
+	// BIOS is firmware for flash 0, at most FlashSize bytes. It takes the place of Flash[0].Data.
 	BIOS []byte
+	// Flash are the two banks of flash memory (zeros).
+	Flash [2]Flash
+	// Drives are block devices. As on QEMU the first one is in the last slot of the board, the next one before it.
+	Drives []Drive
+	// Console is the output of a virtio console (no such device). Its slot comes before those of the drives.
+	Console io.Writer
+	// Entropy adds a virtio entropy device, in the slot before the console's. Its bytes follow from EntropySeed.
+	Entropy     bool
+	EntropySeed [32]byte
 	// Blobs are loaded after the kernel, in their order.
 	Blobs []*loader.Image
 
@@ -65,7 +77,7 @@ type Config struct {
 	// Reserved are ranges of RAM that the device tree's /reserved-memory names.
 	Reserved []Reserved
 
-	// Serial are the outputs of the two UARTs (discarded).
+	// Serial are the outputs of the two UARTs (discarded). Without the second one the device tree does not show that UART.
 	Serial [2]io.Writer
 	// Events is the event stream (none).
 	Events *event.Stream
@@ -79,6 +91,33 @@ type Config struct {
 	Semihosting bool
 	// Epoch is what the PL031 shows at reset, in seconds since 1970 (DefaultEpoch).
 	Epoch uint32
+
+	secondUART bool // Serial[1] was given
+}
+
+// Flash is one bank of flash memory. It keeps what the guest programs, over resets too.
+type Flash struct {
+	// Data is what the bank holds at first, at most FlashSize bytes; behind it there are zeros.
+	Data []byte
+	// Store takes what is programmed and erased, at its place in the bank (nowhere). Where that fails, so does the programming.
+	Store io.WriterAt
+	// ReadOnly makes programming and erasing fail.
+	ReadOnly bool
+}
+
+// Drive is one virtio block device.
+type Drive struct {
+	// Image is the contents. It must be an io.WriterAt too, unless the drive is ReadOnly or a Snapshot; one with a method
+	// Sync() error, such as an *os.File, is synced when the guest flushes.
+	Image io.ReaderAt
+	// Size is the size in bytes, rounded up to sectors of 512.
+	Size uint64
+	// ReadOnly makes writes fail.
+	ReadOnly bool
+	// Snapshot keeps in memory what is written, and leaves Image as it is.
+	Snapshot bool
+	// Serial is the serial number, of which 20 bytes count.
+	Serial string
 }
 
 // Reserved is memory that the device tree keeps a kernel away from (Devicetree Specification 0.4, 3.5).
@@ -112,6 +151,7 @@ func (c *Config) check() (*cpu.Model, error) {
 	if c.Epoch == 0 {
 		c.Epoch = DefaultEpoch
 	}
+	c.secondUART = c.Serial[1] != nil
 	for i := range c.Serial {
 		if c.Serial[i] == nil {
 			c.Serial[i] = io.Discard
@@ -128,16 +168,39 @@ func (c *Config) check() (*cpu.Model, error) {
 		return nil, fmt.Errorf("%w: %d processors: want 1 to %d", ErrConfig, c.CPUs, MaxCPUs)
 	case c.RAM < MinRAM || c.RAM > MaxRAM || c.RAM%4096 != 0:
 		return nil, fmt.Errorf("%w: %d bytes of RAM: want a multiple of 4 KiB from 1 MiB to 255 GiB", ErrConfig, c.RAM)
-	case len(c.BIOS) > FlashSize:
-		return nil, fmt.Errorf("%w: firmware of %d bytes: the flash holds %d", ErrConfig, len(c.BIOS), FlashSize)
+	case len(c.BIOS) > FlashSize || len(c.Flash[0].Data) > FlashSize:
+		return nil, fmt.Errorf("%w: firmware of %d bytes: the flash holds %d", ErrConfig, max(len(c.BIOS), len(c.Flash[0].Data)), FlashSize)
+	case len(c.Flash[1].Data) > FlashSize:
+		return nil, fmt.Errorf("%w: contents of %d bytes: the flash holds %d", ErrConfig, len(c.Flash[1].Data), FlashSize)
+	case len(c.Drives) > maxDrives:
+		return nil, fmt.Errorf("%w: %d drives: there is room for %d", ErrConfig, len(c.Drives), maxDrives)
 	case !c.reservedFit():
 		return nil, fmt.Errorf("%w: reserved memory must lie in RAM, at multiples of 4 KiB, and must not be empty", ErrConfig)
-	case c.SecureWorld == SecureGuest && c.BIOS == nil:
+	case c.SecureWorld == SecureGuest && c.firmware() == nil:
 		return nil, fmt.Errorf("%w: EL3 belongs to the guest, but there is no firmware for it", ErrConfig)
 	case c.SecureWorld != SecureGuest && c.Firmware == nil:
 		return nil, fmt.Errorf("%w: nothing serves SMC", ErrConfig)
 	}
+	for i, d := range c.Drives {
+		_, writable := d.Image.(io.WriterAt)
+		switch {
+		case d.Image == nil:
+			return nil, fmt.Errorf("%w: drive %d: there is no image", ErrConfig, i)
+		case d.Size > virtio.MaxSize:
+			return nil, fmt.Errorf("%w: drive %d: %d bytes are too many", ErrConfig, i, d.Size)
+		case !writable && !d.ReadOnly && !d.Snapshot:
+			return nil, fmt.Errorf("%w: drive %d: the image cannot be written", ErrConfig, i)
+		}
+	}
 	return model, nil
+}
+
+// firmware is what the boot processor starts in flash with, or nil.
+func (c *Config) firmware() []byte {
+	if c.BIOS != nil {
+		return c.BIOS
+	}
+	return c.Flash[0].Data
 }
 
 func (c *Config) reservedFit() bool {

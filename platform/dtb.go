@@ -7,7 +7,9 @@ import (
 
 	"github.com/u-root/u-root/pkg/dt"
 
+	"gatehouse/devices/fwcfg"
 	"gatehouse/devices/gicv3"
+	"gatehouse/devices/virtio"
 	"gatehouse/platform/loader"
 )
 
@@ -15,6 +17,7 @@ import (
 const (
 	phandleClock = 1
 	phandleGIC   = 2
+	phandleGPIO  = 3
 )
 
 // Cells of an interrupt specifier of the GIC (Linux, arm,gic-v3.yaml).
@@ -24,6 +27,9 @@ const (
 	irqEdge      = 1
 	irqLevelHigh = 4
 )
+
+// keyPower is the code of the power key (Linux, input-event-codes.h).
+const keyPower = 116
 
 func cells(name string, v ...uint32) dt.Property { return dt.PropertyU32Array(name, v) }
 
@@ -91,13 +97,43 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 		return append(p, more...)
 	}
 	secureOnly := []dt.Property{text("status", "disabled"), text("secure-status", "okay")}
-	add(node(fmt.Sprintf("pl011@%x", UART0Base), amba(UART0Base, "arm,pl011", spiUART0, 2)))
-	var uart1 []dt.Property
-	if m.cfg.SecureWorld == SecureGuest {
-		uart1 = secureOnly
+	// A normal-world kernel is shown the second UART if it leads somewhere: firmware may print to either of two. The first one then
+	// comes last, since that is where edk2 has its console; Linux numbers them by their aliases.
+	uarts := [2]string{fmt.Sprintf("/pl011@%x", UART0Base), fmt.Sprintf("/pl011@%x", UART1Base)}
+	switch {
+	case m.cfg.SecureWorld == SecureGuest:
+		add(node(uarts[1][1:], amba(UART1Base, "arm,pl011", spiUART1, 2, secureOnly...)))
+	case m.cfg.secondUART:
+		add(node("aliases", []dt.Property{text("serial0", uarts[0]), text("serial1", uarts[1])}))
+		add(node(uarts[1][1:], amba(UART1Base, "arm,pl011", spiUART1, 2)))
 	}
-	add(node(fmt.Sprintf("pl011@%x", UART1Base), amba(UART1Base, "arm,pl011", spiUART1, 2, uart1...)))
+	add(node(uarts[0][1:], amba(UART0Base, "arm,pl011", spiUART0, 2)))
 	add(node(fmt.Sprintf("pl031@%x", RTCBase), amba(RTCBase, "arm,pl031", spiRTC, 1)))
+	add(node(fmt.Sprintf("pl061@%x", GPIOBase), amba(GPIOBase, "arm,pl061", spiGPIO, 1,
+		cells("phandle", phandleGPIO), cells("#gpio-cells", 2), flag("gpio-controller"))))
+	add(node("gpio-keys", []dt.Property{text("compatible", "gpio-keys")}, node("poweroff", []dt.Property{
+		text("label", "GPIO Key Poweroff"), cells("linux,code", keyPower), cells("gpios", phandleGPIO, powerPin, 0),
+	})))
+	add(node(fmt.Sprintf("fw-cfg@%x", FWCfgBase), []dt.Property{
+		text("compatible", "qemu,fw-cfg-mmio"), reg(FWCfgBase, fwcfg.Size), flag("dma-coherent"),
+	}))
+	for i := range uint64(virtio.NumSlots) {
+		base := VirtioBase + i*virtio.SlotSize
+		add(node(fmt.Sprintf("virtio_mmio@%x", base), []dt.Property{
+			text("compatible", "virtio,mmio"), reg(base, virtio.SlotSize), cells("interrupts", irqSPI, spiVirtio+uint32(i), irqEdge),
+			flag("dma-coherent"),
+		}))
+	}
+	bank := func(name string, more []dt.Property, v ...uint64) {
+		add(node(fmt.Sprintf("%s@%x", name, v[0]), append([]dt.Property{
+			text("compatible", "cfi-flash"), reg(v...), cells("bank-width", 4)}, more...)))
+	}
+	if m.cfg.SecureWorld == SecureGuest {
+		bank("secflash", secureOnly, Flash0Base, FlashSize)
+		bank("flash", nil, Flash1Base, FlashSize)
+	} else {
+		bank("flash", nil, Flash0Base, FlashSize, Flash1Base, FlashSize)
+	}
 	// The PL080 may be programmed with any address below 4 GiB; its channels serve memory to memory copies.
 	add(node(fmt.Sprintf("dma@%x", DMABase), amba(DMABase, "arm,pl080", spiDMA, 1,
 		cells("#dma-cells", 2), cells("memcpy-burst-size", 256), cells("memcpy-bus-width", 32),
@@ -159,7 +195,7 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 		}
 		add(n)
 	}
-	add(node("chosen", []dt.Property{text("stdout-path", fmt.Sprintf("/pl011@%x", UART0Base))}))
+	add(node("chosen", []dt.Property{text("stdout-path", uarts[0])}))
 	m.choose(root, initrd)
 
 	return &dt.FDT{
@@ -210,10 +246,11 @@ func (m *Machine) makeDTB(k *loader.Image, ram loader.Range) error {
 		m.dtb = b.Bytes()
 		return nil
 	}
-	if err := build(loader.Range{Base: ram.Base, Size: uint64(len(m.cfg.Initrd))}); err != nil {
-		return err
-	}
 	if k == nil {
+		// Firmware finds the initrd in fw_cfg.
+		if err := build(loader.Range{}); err != nil {
+			return err
+		}
 		m.dtbAddr = RAMBase
 		if uint64(len(m.dtb)) > ram.Size {
 			return fmt.Errorf("%w: a device tree of %d bytes does not fit into RAM", ErrConfig, len(m.dtb))
@@ -221,6 +258,9 @@ func (m *Machine) makeDTB(k *loader.Image, ram loader.Range) error {
 		return nil
 	}
 	// The blob's size does not depend on where the initrd goes.
+	if err := build(loader.Range{Base: ram.Base, Size: uint64(len(m.cfg.Initrd))}); err != nil {
+		return err
+	}
 	p, err := k.Place(ram, uint64(len(m.cfg.Initrd)), uint64(len(m.dtb)))
 	if err != nil {
 		return err

@@ -216,29 +216,46 @@ func (e *env) Undefined(c *cpu.CPU, word uint32) {
 	fmt.Fprintf(m.cfg.Warnings, "cpu%d: undefined instruction %#08x at pc %#x, EL%d\n", c.Index(), word, c.PC, c.EL())
 }
 
-// input is what serial ports received and the machine has not taken yet. It is filled from other goroutines.
+// input is what came from outside and the machine has not taken yet. It is filled from other goroutines.
 type input struct {
 	mu    sync.Mutex
-	data  [2][]byte // guarded by mu
+	data  [3][]byte // guarded by mu
+	power bool      // guarded by mu: the power key was pressed
 	ready chan struct{}
 }
 
-// Input gives bytes to a UART, 0 or 1. It may be called from any goroutine while the machine runs.
-func (m *Machine) Input(uart int, p []byte) {
+// VirtioConsole is the number of the virtio console for Input and Pending. The UARTs are 0 and 1.
+const VirtioConsole = 2
+
+// Input gives bytes to a UART or the virtio console. It may be called from any goroutine while the machine runs.
+func (m *Machine) Input(port int, p []byte) {
 	m.input.mu.Lock()
-	m.input.data[uart] = append(m.input.data[uart], p...)
+	m.input.data[port] = append(m.input.data[port], p...)
 	m.input.mu.Unlock()
-	select {
-	case m.input.ready <- struct{}{}:
-	default:
-	}
+	m.input.wake()
 }
 
-// Pending is how many bytes of input a UART has not taken yet. It may be called from any goroutine.
-func (m *Machine) Pending(uart int) int {
+// Pending is how many bytes of input a port has not taken yet. It may be called from any goroutine.
+func (m *Machine) Pending(port int) int {
 	m.input.mu.Lock()
 	defer m.input.mu.Unlock()
-	return len(m.input.data[uart])
+	return len(m.input.data[port])
+}
+
+// PowerKey presses the power key, as QEMU's system_powerdown does: a guest that listens shuts down. It may be called from any
+// goroutine while the machine runs.
+func (m *Machine) PowerKey() {
+	m.input.mu.Lock()
+	m.input.power = true
+	m.input.mu.Unlock()
+	m.input.wake()
+}
+
+func (in *input) wake() {
+	select {
+	case in.ready <- struct{}{}:
+	default:
+	}
 }
 
 func (in *input) drain(m *Machine) {
@@ -246,8 +263,18 @@ func (in *input) drain(m *Machine) {
 	defer in.mu.Unlock()
 	for i := range in.data {
 		if len(in.data[i]) > 0 {
-			n := m.uart[i].Receive(in.data[i])
+			var n int
+			switch {
+			case i < len(m.uart):
+				n = m.uart[i].Receive(in.data[i])
+			case m.console != nil:
+				n = m.console.Receive(in.data[i])
+			}
 			in.data[i] = in.data[i][n:]
 		}
+	}
+	if in.power {
+		in.power = false
+		m.power.Press()
 	}
 }

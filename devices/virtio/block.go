@@ -217,7 +217,7 @@ func (b *Block) Step(r *Request) (n int, done bool) {
 		if j.status != BlockOK {
 			name, fields = "ERROR", append(fields, event.Str("cause", j.cause))
 		}
-		b.t.report(event.End, name, fields...)
+		r.end, r.fields = name, fields
 	}
 	b.job = job{}
 	return n, true

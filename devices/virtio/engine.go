@@ -113,6 +113,9 @@ func (t *Transport) move() {
 func (t *Transport) complete() error {
 	r := t.request
 	t.request = Request{}
+	if t.begun {
+		t.report(event.End, r.end, r.fields...)
+	}
 	notify, err := t.give(r.queue, r.head, uint32(min(r.written, math.MaxUint32)))
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"gatehouse/platform/bus"
+	"gatehouse/platform/event"
 )
 
 // segment is one buffer of a driver.
@@ -21,6 +22,8 @@ type Request struct {
 	queue   *queue
 	head    uint16
 	out, in stream
+	end     string // name and fields of the event that ends it
+	fields  []event.Field
 	written uint64 // bytes that were written from the first one on, without a gap
 }
 
