@@ -66,7 +66,12 @@ func everyWay(t *testing.T, test func(t *testing.T, c *caller), change ...func(*
 
 func newCaller(t testing.TB, w way, change ...func(*Config)) *caller {
 	t.Helper()
-	c := &caller{way: w, heap: heapAddr, spare: spareAddr, client: &client{rig: newRig(t, append(slices.Clone(change), w.change)...), ffa: w.byFFA}}
+	return newCallerSize(t, w, ramSize, change...)
+}
+
+func newCallerSize(t testing.TB, w way, size uint64, change ...func(*Config)) *caller {
+	t.Helper()
+	c := &caller{way: w, heap: heapAddr, spare: spareAddr, client: &client{rig: newRigSize(t, size, append(slices.Clone(change), w.change)...), ffa: w.byFFA}}
 	switch {
 	case w.byFFA:
 		c.negotiate(0x1_0002)
