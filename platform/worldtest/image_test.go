@@ -213,15 +213,20 @@ var keep = flag.String("keep", "", "leave the sources, the image and both output
 
 // board is one way to put the machine together.
 type board struct {
-	cpu string
-	el2 bool
+	cpu  string
+	el2  bool
+	cpus int
 }
 
 func (b board) String() string {
+	name := b.cpu + "/no-el2"
 	if b.el2 {
-		return b.cpu + "/el2"
+		name = b.cpu + "/el2"
 	}
-	return b.cpu + "/no-el2"
+	if b.cpus > 1 {
+		name += fmt.Sprintf("/%d-cpus", b.cpus)
+	}
+	return name
 }
 
 // build makes the firmware image and gives its path.
@@ -254,7 +259,7 @@ func (b board) onQEMU(t *testing.T, image string) string {
 	if b.el2 {
 		machine += ",virtualization=on"
 	}
-	return string(qemutest.Run(t, timeLimit, "-M", machine, "-cpu", b.cpu, "-m", "128", "-bios", image,
+	return string(qemutest.Run(t, timeLimit, "-M", machine, "-cpu", b.cpu, "-smp", fmt.Sprint(b.cpus), "-m", "128", "-bios", image,
 		"-semihosting-config", "enable=on,target=native"))
 }
 
@@ -277,7 +282,7 @@ func (b board) onGatehouse(t *testing.T, image string) string {
 	}
 	var out console
 	var warnings bytes.Buffer
-	cfg := platform.Config{CPU: b.cpu, SecureWorld: platform.SecureGuest, EL2: b.el2, BIOS: code, Semihosting: true, Warnings: &warnings}
+	cfg := platform.Config{CPU: b.cpu, CPUs: b.cpus, SecureWorld: platform.SecureGuest, EL2: b.el2, BIOS: code, Semihosting: true, Warnings: &warnings}
 	cfg.Serial[0] = &out
 	m, err := platform.New(cfg)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 func TestWorlds(t *testing.T) {
 	cases := allCases()
 	used := make([]bool, len(exclusions))
-	for _, b := range []board{{"cortex-a57", true}, {"cortex-a57", false}, {"max", true}, {"max", false}} {
+	for _, b := range []board{{"cortex-a57", true, 1}, {"cortex-a57", false, 1}, {"max", true, 1}, {"max", false, 1}} {
 		t.Run(b.String(), func(t *testing.T) { compare(t, b, cases, used) })
 	}
 	for i, e := range exclusions {
@@ -17,6 +17,11 @@ func TestWorlds(t *testing.T) {
 			t.Errorf("nothing is excluded any more because of: %s (%s)", e.why, e.in)
 		}
 	}
+}
+
+// TestProcessors runs what needs two processors.
+func TestProcessors(t *testing.T) {
+	compare(t, board{"cortex-a57", true, 2}, smpCases(), make([]bool, len(exclusions)))
 }
 
 func allCases() []testCase {

@@ -4,6 +4,7 @@
 	.equ	HANDLER_STACK, 0x0e080000
 	.equ	MAIN_STACK, 0x0e0c0000
 	.equ	CASE_STACK, 0x0e0f0000
+	.equ	SECONDARY_STACK, 0x0e0d0000
 
 	.section .text.start, "ax"
 	.global _start
@@ -11,7 +12,7 @@ _start:
 	msr	daifset, #15
 	mrs	x0, mpidr_el1
 	and	x0, x0, #0xffff
-	cbnz	x0, park
+	cbnz	x0, secondary
 	ldr	x0, =MAIN_STACK
 	mov	sp, x0
 	ldr	x0, =bss_start
@@ -40,8 +41,18 @@ leave_program:			// semihosting SYS_EXIT, ADP_Stopped_ApplicationExit, status x0
 	mov	x1, sp
 	mov	x0, #0x18
 	hlt	#0xf000
-park:	wfi
-	b	park
+	b	.
+
+// The other processors start here as well, and wait until the first has a task for them.
+secondary:
+	ldr	x1, =secondary_task
+1:	wfe
+	ldr	x2, [x1]
+	cbz	x2, 1b
+	ldr	x3, =SECONDARY_STACK
+	mov	sp, x3
+	blr	x2
+	b	.
 	.ltorg
 
 // struct frame of runtime.c.

@@ -379,6 +379,82 @@ u64 *entry(u64 base, u64 va, int level)
 	return d;
 }
 
+// The second processor answers what the first one asks, by numbers.
+void (*volatile secondary_task)(void);
+static volatile u64 question, answer;
+
+static void serve(void)
+{
+	u64 n;
+
+	for (;;) {
+		while (!question)
+			asm volatile("wfe");
+		n = question;
+		asm volatile("dsb sy" ::: "memory");
+		switch (n) {
+		case 1:
+			answer = READ(mpidr_el1);
+			break;
+		case 2:
+			answer = READ(currentel) | READ(daif) | READ(spsel);
+			break;
+		case 3:
+			answer = READ(scr_el3);
+			break;
+		case 4:
+			answer = READ(isr_el1);
+			break;
+		case 5:
+			answer = READ(s3_0_c12_c8_0); // ICC_IAR0_EL1
+			WRITE(s3_0_c12_c8_1, answer);
+			break;
+		case 6:
+			answer = READ(s3_0_c12_c12_0); // ICC_IAR1_EL1
+			WRITE(s3_0_c12_c12_1, answer);
+			break;
+		case 7: // the same in Non-secure state
+			WRITE(scr_el3, READ(scr_el3) | 1);
+			asm volatile("isb");
+			answer = READ(s3_0_c12_c12_0);
+			WRITE(s3_0_c12_c12_1, answer);
+			WRITE(scr_el3, READ(scr_el3) & ~1UL);
+			asm volatile("isb");
+			break;
+		case 8:
+			WRITE(s3_6_c12_c12_5, 15);
+			asm volatile("isb");
+			GICR(0x20014) = 0;
+			GICR_SGI(0x20080) = ~(1u << 1 | 1u << 2 | 1u << 29);
+			GICR_SGI(0x20d00) = 1u << 2 | 1u << 29;
+			GICR_SGI(0x20100) = ~0u;
+			WRITE(s3_0_c4_c6_0, 0xff);
+			WRITE(s3_0_c12_c12_6, 1);
+			WRITE(s3_6_c12_c12_7, 3);
+			asm volatile("dsb sy; isb" ::: "memory");
+			answer = GICR_SGI(0x20200);
+			break;
+		}
+		asm volatile("dsb sy" ::: "memory");
+		question = 0;
+		asm volatile("dsb sy; sev" ::: "memory");
+	}
+}
+
+// ask prints the second processor's answer.
+void ask(u64 n)
+{
+	if (!secondary_task) {
+		secondary_task = serve;
+		asm volatile("dsb sy; sev" ::: "memory");
+	}
+	question = n;
+	asm volatile("dsb sy; sev" ::: "memory");
+	while (question)
+		asm volatile("wfe");
+	show("answer", answer);
+}
+
 void run(void)
 {
 	u64 x[31];
