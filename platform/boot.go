@@ -119,5 +119,11 @@ func (m *Machine) load() error {
 		}
 	}
 	m.cpus[0].Reset(entry, x0, el)
+	if m.cfg.SecureWorld == SecureGuest {
+		// Firmware that owns EL3 sorts its processors out itself: all of them start, as on QEMU.
+		for _, c := range m.cpus[1:] {
+			c.Reset(entry, 0, el)
+		}
+	}
 	return nil
 }
