@@ -264,10 +264,11 @@ void track_message(bool smc)
 }
 
 /* Undoes what is live: sessions, then what OP-TEE knows by cookies, then transactions, last the page that messages over FF-A
- * stand in, then the buffers. What cannot be undone ends the group. */
+ * stand in, then the buffers. Each is forgotten before it is tried, so that after a failure this can be called again for the rest. */
 void clean(void)
 {
 	if (rx_held) {
+		rx_held = false;
 		TRY("cleaning up: FFA_RX_RELEASE", FFA_RX_RELEASE);
 		success(0);
 	}
@@ -276,6 +277,7 @@ void clean(void)
 			if (i >= nlive || live[i].type != type)
 				continue;
 			u64 id = live[i].id;
+			live[i] = live[--nlive];
 			over_smc = type != SESSION_FFA;
 			if (type == COOKIE) {
 				unregister_message(id);
@@ -294,13 +296,16 @@ void clean(void)
 			if (i >= nlive || live[i].type > HANDLE_LEND || (pass == 0 && live[i].id == arg_handle))
 				continue;
 			u64 h = live[i].id;
+			bool lent = live[i].type == HANDLE_LEND;
+			live[i] = live[--nlive];
 			if (optee_id)
-				live[i].type == HANDLE_LEND ? release(h) : unregister(h);
+				lent ? release(h) : unregister(h);
 			TRY("cleaning up: FFA_MEM_RECLAIM", FFA_RECLAIM, (u32)h, h >> 32);
 			success(0);
 		}
 	arg_handle = 0;
-	if (mapped)
+	if (mapped) {
+		mapped = false;
 		unmap_buffers();
-	nlive = 0;
+	}
 }

@@ -60,7 +60,8 @@ _Noreturn void reject(const char *expected, ...)
 	format_va(text, sizeof text, expected, ap);
 	va_end(ap);
 	if (cleaning) {
-		format_to(left, sizeof left, "%s: x0 = 0x%lx, x2 = 0x%lx, expected %s", doing, out[0], out[2], text);
+		if (!left[0])
+			format_to(left, sizeof left, "%s: x0 = 0x%lx, x2 = 0x%lx, expected %s", doing, out[0], out[2], text);
 		resume(here);
 	}
 	state = FAILED;
@@ -152,8 +153,8 @@ static void run_one(const char *ended)
 	if (!checkpoint(here))
 		start(group->needs | test->needs);
 	cleaning = true;
-	if (!checkpoint(here))
-		clean();
+	checkpoint(here); /* comes back for each thing that cannot be undone */
+	clean();
 	if (left[0] && state != FAILED) {
 		not_ok(left, "a case that can be undone");
 		state = FAILED;
