@@ -113,6 +113,7 @@ type message struct {
 	absent  bool           // the transport may refuse the command
 	private span           // the page of an argument that is not registered
 	looked  []*transaction // shares that it names
+	listed  []span         // pages of lists that it names
 	results []result       // of a message that is accepted
 	short   []result       // with SHORT_BUFFER
 	data    []datum        // written to memory by a message that is accepted
@@ -527,7 +528,8 @@ func (g *message) resolveAddress(p param, r *ref) {
 	case p.attr&attrList != 0:
 		var v verdict
 		pages, start := m.list(&v, pa, r.size)
-		m.accountFor(&v, pages, anyResult)
+		g.listed = append(g.listed, pages...)
+		m.accountFor(&v, g.listed, anyResult)
 		g.join(v)
 		if v.must == 0 {
 			g.within(r, memoryOf(pages, false), start, 0)
