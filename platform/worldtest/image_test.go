@@ -250,7 +250,7 @@ func build(t *testing.T, cases []testCase) string {
 }
 
 // timeLimit ends a machine that hangs, in host time. No result depends on it.
-const timeLimit = time.Minute
+const timeLimit = 3 * time.Minute
 
 // onQEMU gives what the image prints on QEMU.
 func (b board) onQEMU(t *testing.T, image string) string {

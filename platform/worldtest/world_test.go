@@ -13,7 +13,7 @@ func TestWorlds(t *testing.T) {
 		t.Run(b.String(), func(t *testing.T) { compare(t, b, cases, used) })
 	}
 	for i, e := range exclusions {
-		if !used[i] && !t.Failed() && flag.Lookup("test.run").Value.String() == "" {
+		if !used[i] && !t.Failed() && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
 			t.Errorf("nothing is excluded any more because of: %s (%s)", e.why, e.in)
 		}
 	}
@@ -24,7 +24,13 @@ func TestProcessors(t *testing.T) {
 	compare(t, board{"cortex-a57", true, 2}, smpCases(), make([]bool, len(exclusions)))
 }
 
+// allCases gives the cases in their order: the state after reset can be seen only once, and the last ones leave registers changed that
+// no baseline restores. Short tests leave out what goes through all encodings.
 func allCases() []testCase {
-	return slices.Concat(resetCases(), callCases(), vectorCases(), returnCases(), interruptCases(), waitCases(), timerCases(), memoryCases(),
-		translationCases(), featureCases(), sweepCases(), trapCases(), controlCases())
+	cases := slices.Concat(resetCases(), callCases(), vectorCases(), returnCases(), interruptCases(), waitCases(), timerCases(), memoryCases(),
+		translationCases(), featureCases())
+	if !testing.Short() {
+		cases = slices.Concat(cases, sweepCases(), trapCases())
+	}
+	return slices.Concat(cases, controlCases())
 }
