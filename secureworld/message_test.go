@@ -193,7 +193,13 @@ func TestRefusedMessagesOfPartitions(t *testing.T) {
 
 // A request that is left unfinished: FFA_YIELD and FFA_INTERRUPT until FFA_RUN brings the response, in the form of the request.
 func TestRun(t *testing.T) {
-	r := newRig(t, withTestPartitions).negotiate(0x1_0002)
+	for _, v := range []uint64{0x1_0000, 0x1_0001, 0x1_0002} {
+		testRun(t, v)
+	}
+}
+
+func testRun(t *testing.T, v uint64) {
+	r := newRig(t, withTestPartitions).negotiate(v)
 	suspend := uint64(testsp.Suspend)
 	for _, tc := range []struct {
 		what          string
@@ -204,11 +210,15 @@ func TestRun(t *testing.T) {
 		{"REQ2", []uint64{0xC400_008D, first, 0, 0, suspend, 2, 1, 0xAA, 0xBB}, []uint64{0xC400_008E, first << 16, 0, 0, 0, 0xAA, 0xBB, 0, 0,
 			0, 0, 0, 0, 0, 0, 0, 0, 0}},
 	} {
+		if tc.what == "REQ2" && v < 0x1_0002 {
+			r.refused("REQ2", notSupported, tc.request...)
+			continue
+		}
 		r.from.CPU = 1
 		context := uint64(first<<16 | 1)
 		r.want(tc.what, tc.request, []uint64{yielded, context})
 		r.refused("another request to this context", busy, 0x8400_006F, first, 0, 0)
-		r.refused("another request to this context", busy, 0xC400_008D, first)
+		r.refused("another request to this context", busy, 0xC400_006F, first)
 		r.from.CPU = 2
 		if w := r.does(first, testsp.Identify); w != [4]uint64{first<<16 | 2, testsp.Identification, 1} {
 			t.Errorf("another context: %x", w)
