@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 
+	"gatehouse/devices/tzc400"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/loader"
@@ -65,6 +66,13 @@ func (c *Config) Range() loader.Range {
 // load copies the images into memory, as the normal world's loader, and starts the boot processor.
 func (m *Machine) load() error {
 	port := bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDAP, Privileged: true, Secure: m.cfg.SecureWorld == SecureGuest, ID: masterLoader})
+	if m.tzc != nil && m.cfg.SecureWorld == SecureGuest {
+		// The images are there before the firmware that opens the gates: loaded through a controller that is reset afterwards.
+		if resp := port.Store(TZCBase+tzc400.GateKeeper, 4, 1); resp != bus.OKAY {
+			panic("BUG: the TZC-400 refuses a secure master")
+		}
+		defer m.tzc.Reset()
+	}
 	put := func(name string, addr uint64, data []byte) error {
 		if resp := port.Write(addr, data); resp != bus.OKAY {
 			return fmt.Errorf("%w: %s: cannot be loaded at %#x: the bus answers %v", ErrConfig, name, addr, resp)
@@ -90,11 +98,9 @@ func (m *Machine) load() error {
 	if err := m.makeDTB(k, ram); err != nil {
 		return err
 	}
-	if m.cfg.SecureWorld != SecureGuest || k != nil {
-		if m.dtbAddr != 0 {
-			if err := put("device tree", m.dtbAddr, m.dtb); err != nil {
-				return err
-			}
+	if m.dtbAddr != 0 {
+		if err := put("device tree", m.dtbAddr, m.dtb); err != nil {
+			return err
 		}
 	}
 	if k != nil && m.initrd.Size != 0 {

@@ -39,6 +39,9 @@ type Exit struct {
 const (
 	quantum     = 10_000
 	soloQuantum = 200_000
+	// inputQuantum is the turn while input waits that a port had no room for, so that a FIFO of one character does not make typing
+	// slow.
+	inputQuantum = 2_000
 )
 
 // Run runs the machine until it stops or ctx ends. It may be called again after ctx ended.
@@ -59,9 +62,12 @@ func (m *Machine) Run(ctx context.Context) Exit {
 		if m.exit != nil {
 			return *m.exit
 		}
-		m.input.drain(m)
+		waiting := m.input.drain(m)
 		m.clock.Expire()
 		c, others := m.turn()
+		if c == nil && !m.powered() {
+			return Exit{Reason: Failed, Code: 1, Message: "every processor is off: nothing can start one again"}
+		}
 		if c == nil {
 			if m.idle(done) {
 				return Exit{Reason: Interrupted}
@@ -71,6 +77,9 @@ func (m *Machine) Run(ctx context.Context) Exit {
 		n := int64(soloQuantum)
 		if others {
 			n = quantum
+		}
+		if waiting {
+			n = min(n, inputQuantum)
 		}
 		if m.clock.Begin(n) > 0 {
 			c.Run()
@@ -126,6 +135,16 @@ func (m *Machine) idle(done <-chan struct{}) bool {
 		m.input.drain(m)
 		return false
 	}
+}
+
+// powered reports whether a processor is on.
+func (m *Machine) powered() bool {
+	for _, c := range m.cpus {
+		if c.Powered() {
+			return true
+		}
+	}
+	return false
 }
 
 // stop ends the run after the current instruction.
@@ -258,7 +277,8 @@ func (in *input) wake() {
 	}
 }
 
-func (in *input) drain(m *Machine) {
+// drain hands input to the ports that have room for it. It reports whether some is left.
+func (in *input) drain(m *Machine) (left bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for i := range in.data {
@@ -271,10 +291,12 @@ func (in *input) drain(m *Machine) {
 				n = m.console.Receive(in.data[i])
 			}
 			in.data[i] = in.data[i][n:]
+			left = left || len(in.data[i]) > 0
 		}
 	}
 	if in.power {
 		in.power = false
 		m.power.Press()
 	}
+	return left
 }
