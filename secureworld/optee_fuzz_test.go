@@ -304,7 +304,7 @@ func (g *game) reply(at uint64, honest bool) {
 		return
 	}
 	a, err := optee.ParseArg(b)
-	if err != nil || len(a.Params) > 4 {
+	if err != nil || len(a.Params) == 0 || len(a.Params) > 4 {
 		a = &optee.Arg{Params: make([]optee.Param, 1)}
 	}
 	a.Ret = optee.Success
@@ -425,14 +425,19 @@ func (g *game) end() {
 	}
 	send := func(a optee.Arg) {
 		n := len(g.waiting)
-		g.ap.Write(g.at(0), a.AppendTo(nil))
+		at := g.at(0)
+		if !g.byFFA && !g.static && g.fid != 0x3200_0013 {
+			// The pages of the slots may have been lent.
+			at = ramBase + 0x3C_0000
+		}
+		g.write(at, a.AppendTo(nil))
 		switch {
 		case g.byFFA:
-			g.enter(g.at(0)+optee.ArgSize(uint32(len(a.Params))), 0x8400_006F, opteeID, 0, 0x8000_0000, g.slots&0xFFFF_FFFF, g.slots>>32, 0)
+			g.enter(at+optee.ArgSize(uint32(len(a.Params))), 0x8400_006F, opteeID, 0, 0x8000_0000, g.slots&0xFFFF_FFFF, g.slots>>32, 0)
 		case g.fid == 0x3200_0013:
 			g.enter(0, g.fid, g.slots>>32, g.slots&0xFFFF_FFFF, 0)
 		default:
-			g.enter(0, g.fid, 0, g.at(0))
+			g.enter(0, g.fid, 0, at)
 		}
 		if len(g.waiting) != n {
 			g.Fatalf("%v waits", a.Cmd)
@@ -465,7 +470,7 @@ func (g *game) end() {
 			own = own || kept.Contains(r)
 		}
 		if !own {
-			g.Fatalf("%v is %v with %d registrations when all is over", r, p.State, p.Registrations)
+			g.Fatalf("%s: %v is %v with %d registrations when all is over; %x", g.name, r, p.State, p.Registrations, g.refs)
 		}
 	})
 	g.consistent()
