@@ -9,5 +9,6 @@
 // bytes give a part of the register, writes must be 32 bits wide, and any other access is answered with SLVERR. Offsets
 // without a register read as zero and ignore writes.
 //
-// Read line.go, then the package of a device: tzc400 (the memory firewall), pl080 (DMA controller), pl011 (UART), pl031 (RTC).
+// Read line.go, then the package of a device: tzc400 (the memory firewall), pl080 (DMA controller), pl011 (UART), pl031 (RTC),
+// pl061 (GPIO), cfi (flash), fwcfg (what firmware is told), virtio (disks, console, entropy), gicv3 (interrupts).
 package devices

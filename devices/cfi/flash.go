@@ -1,6 +1,7 @@
 package cfi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 
@@ -14,6 +15,7 @@ type Flash struct {
 
 	cells *bus.Array
 	store io.WriterAt
+	ones  []byte // an erased sector, once one was erased
 
 	reads  mode    // what reads give
 	await  command // the command whose next cycle is awaited
@@ -269,11 +271,10 @@ func (f *Flash) erase(sector uint64) {
 	if !f.writable(sector, StatusEraseError) {
 		return
 	}
-	ones := make([]byte, SectorSize)
-	for i := range ones {
-		ones[i] = 0xFF
+	if f.ones == nil {
+		f.ones = bytes.Repeat([]byte{0xFF}, SectorSize)
 	}
-	f.change(sector*SectorSize, ones, StatusEraseError)
+	f.change(sector*SectorSize, f.ones, StatusEraseError)
 }
 
 // fill makes the buffer ready for n cycles of data.
