@@ -154,6 +154,10 @@ func featureCases() (cases []testCase) {
 			add(testCase{name: fmt.Sprintf("debug/%s", w), in: w, resume: 20, body: body, after: msr("mdscr_el1", 0)})
 		}
 	}
+	// The geometry of the caches.
+	for n := range uint64(8) {
+		cases = append(cases, testCase{name: fmt.Sprintf("cache/%d", n), in: el3, only: "cortex-a57", body: msr("csselr_el1", n) + "isb; mrs x0, csselr_el1; show; mrs x0, ccsidr_el1; show; mrs x0, clidr_el1; show; mrs x0, ctr_el0; show; msr csselr_el1, xzr"})
+	}
 	return cases
 }
 

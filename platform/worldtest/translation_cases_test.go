@@ -1,6 +1,9 @@
 package worldtest
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // single are loads and stores of one general register, and others, at x1, for the syndrome of stage 2 faults.
 var single = []string{
@@ -136,6 +139,40 @@ func translationCases() (cases []testCase) {
 	// translates where there is an EL2.
 	add(testCase{name: "stage1/tge", in: ns0, hcr: hcrTGE, setup: identity(tables1, 0) + mapPage(tables1, page, scratch|descPage|descUser) + mmu1(tables1),
 		body: ldr("x1", page+8) + "ldr x0, [x1]", alone: true, arch: " EL2+400 esr=92000010 elr=body+4 spsr=3c0 far=60000008 at=3c9\n"})
+
+	// Address tags: TCR_ELx.TBI lets loads, branches and exception returns ignore the top byte.
+	for w := ns0; w <= el3; w++ {
+		base, on := regime(w)
+		tcr, tbi, epd1 := fmt.Sprintf("tcr_el%d", max(w.el(), 1)), uint64(3<<37), "; bic x0, x0, #1 << 23"
+		if w == ns2 || w == el3 {
+			tbi, epd1 = 1<<20, ""
+		}
+		for _, v := range []uint64{0, tbi} {
+			for _, mmu := range []string{"off", "on"} {
+				setup := ""
+				if mmu == "on" {
+					setup = identity(base, 0) + on
+				}
+				setup += fmt.Sprintf("mrs x0, %s%s; ldr x1, =%#x; orr x0, x0, x1; msr %s, x0\n", tcr, epd1, v, tcr)
+				c := testCase{in: w, setup: setup, resume: 3}
+				c.name = fmt.Sprintf("tag/load/%s/mmu-%s/tbi%x", w, mmu, v>>20)
+				c.body = ldr("x1", 0x5a<<56|scratch|8) + "ldr x0, [x1]; show; str x0, [x1]; " + ldr("x1", 0x5a<<56|nowhere) + "ldr x0, [x1]; " + ldr("x1", 0xa5<<56|uint64(page)) + "ldr x0, [x1]"
+				add(c)
+				for _, branch := range []string{"ret x1", "msr elr_elN, x1; mrs x2, currentel; mov x3, #0x3c1; orr x2, x2, x3; msr spsr_elN, x2; eret"} {
+					if w.el() == 0 && branch != "ret x1" {
+						continue
+					}
+					for _, tag := range []uint64{0x5a << 56, 0x80 << 48, 1 << 52} {
+						b := strings.ReplaceAll(branch, "elN", fmt.Sprintf("el%d", w.el()))
+						c.name = fmt.Sprintf("tag/%.3s/%s/mmu-%s/tbi%x/%x", b, w, mmu, v>>20, tag>>48)
+						c.body = "adr x1, 1f; " + ldr("x2", tag) + "orr x1, x1, x2\n" + b + "\n1: adr x0, .; lsr x0, x0, #48; show; udf #0"
+						c.resume = 0
+						add(c)
+					}
+				}
+			}
+		}
+	}
 
 	// Every regime has its own tables.
 	different := ""
