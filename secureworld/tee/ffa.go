@@ -36,8 +36,12 @@ func (f *FFA) Direct2(ffa.EndpointID, ffa.UUID, [14]uint64) ([14]uint64, error) 
 	return [14]uint64{}, ffa.Denied
 }
 
-// Offer takes shares with read and write permission, and lends of one contiguous range to a use case, which is the tag.
+// Offer takes shares with read and write permission, and lends of one contiguous range to a use case, which is the tag: from the
+// normal world only, since clients name memory by its handle.
 func (f *FFA) Offer(o *spmc.Offer) (memory.Access, error) {
+	if o.Sender.Secure() {
+		return memory.Access{}, ffa.Denied
+	}
 	if o.Permissions.Data() != ffa.DataRW && o.Kind != ffa.Donate {
 		return memory.Access{}, ffa.InvalidParameters
 	}
@@ -64,8 +68,11 @@ func (f *FFA) Offer(o *spmc.Offer) (memory.Access, error) {
 	return memory.Access{}, ffa.Denied
 }
 
-// Direct answers one service call. Results are 32-bit words whatever the width of the request.
+// Direct answers one service call, of a client in the normal world. Results are 32-bit words whatever the width of the request.
 func (f *FFA) Direct(source ffa.EndpointID, payload [5]uint64) ([5]uint64, error) {
+	if source.Secure() {
+		return [5]uint64{}, ffa.InvalidParameters
+	}
 	q := optee.ParseRequest(&payload)
 	if !f.log.On(event.OPTEE) {
 		return f.serve(source, q), nil
@@ -94,9 +101,9 @@ func (f *FFA) serve(source ffa.EndpointID, q optee.Request) [5]uint64 {
 		}
 		return [5]uint64{0, rpcParams, uint64(caps)}
 	case optee.FFAUnregisterSHM:
-		return [5]uint64{f.drop(q.Handle, ffa.Share)}
+		return [5]uint64{f.drop(source, q.Handle, ffa.Share)}
 	case optee.FFAReleaseProtmem:
-		return [5]uint64{f.drop(q.Handle, ffa.Lend)}
+		return [5]uint64{f.drop(source, q.Handle, ffa.Lend)}
 	case optee.FFAEnableAsyncNotif:
 		if f.cfg.NotifyINTID != 0 && q.Notif < optee.FFAMaxAsyncNotif {
 			f.client, f.bottomHalf = source, q.Notif
@@ -104,9 +111,9 @@ func (f *FFA) serve(source ffa.EndpointID, q optee.Request) [5]uint64 {
 			return [5]uint64{}
 		}
 	case optee.FFAYieldingCallWithArg:
-		return f.withArg(q)
+		return f.withArg(source, q)
 	case optee.FFAYieldingCallResume:
-		if t := f.resumable(abiFFA, q.Resume); t != nil {
+		if t := f.resumable(abiFFA, source, q.Resume); t != nil {
 			return f.reply(t, f.resume(t, 0, 0))
 		}
 	}
@@ -114,17 +121,17 @@ func (f *FFA) serve(source ffa.EndpointID, q optee.Request) [5]uint64 {
 }
 
 // withArg is YIELDING_CALL_WITH_ARG.
-func (f *FFA) withArg(q optee.Request) [5]uint64 {
+func (f *FFA) withArg(source ffa.EndpointID, q optee.Request) [5]uint64 {
 	t := f.vacant()
 	if t == nil {
 		// All of them wait for the normal world, so there are calls that will end.
 		return optee.YieldReply(optee.ErrorBusy, 0, 0)
 	}
-	o, ok := f.share(ffa.Handle(q.Handle))
+	o, ok := f.share(source, q.Handle)
 	if !ok {
 		return optee.YieldReply(optee.ErrorBadParameters, 0, 0)
 	}
-	return f.reply(t, f.start(abiFFA, t, o, uint64(q.Offset), o.Size(), true, false))
+	return f.reply(t, f.start(abiFFA, source, t, o, uint64(q.Offset), o.Size(), true, false))
 }
 
 // reply is the answer to a yielding call.
@@ -142,23 +149,34 @@ func (f *FFA) reply(t *thread, st status) [5]uint64 {
 	return optee.YieldReply(optee.Success, optee.YieldRPCCmd, t.ticket)
 }
 
-// share gives the memory of a share, retrieving it when it is used for the first time. It stays retrieved until the client
-// unregisters it.
-func (f *FFA) share(h ffa.Handle) (*memory.Object, bool) {
-	r, err := f.spmc.Peek(h)
-	if err == nil && r.Kind == ffa.Share && !r.Retrieved {
-		r, err = f.spmc.Retrieve(h)
+// peek gives a transaction of a client's.
+func (f *FFA) peek(client ffa.EndpointID, handle uint64) (spmc.Region, bool) {
+	r, err := f.spmc.Peek(ffa.Handle(handle))
+	return r, err == nil && r.Sender == client
+}
+
+// share gives the memory that a client shares, retrieving it when it is used for the first time. It stays retrieved until the
+// client unregisters it.
+func (f *FFA) share(client ffa.EndpointID, handle uint64) (*memory.Object, bool) {
+	r, ok := f.peek(client, handle)
+	if !ok || r.Kind != ffa.Share {
+		return nil, false
 	}
-	return r.Object, err == nil && r.Kind == ffa.Share
+	if !r.Retrieved {
+		if _, err := f.spmc.Retrieve(r.Handle); err != nil {
+			return nil, false
+		}
+	}
+	return r.Object, true
 }
 
 // drop gives up the reference to memory of a kind. It is no error when there is none, because clients cannot know: they say
 // so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS, and what a call under way uses is BUSY.
-func (f *FFA) drop(handle uint64, kind ffa.TransactionKind) uint64 {
-	r, err := f.spmc.Peek(ffa.Handle(handle))
+func (f *FFA) drop(client ffa.EndpointID, handle uint64, kind ffa.TransactionKind) uint64 {
+	r, ok := f.peek(client, handle)
 	code := ffa.Busy
 	switch {
-	case err != nil:
+	case !ok:
 		return 0
 	case r.Kind != kind:
 		code = ffa.InvalidParameters
@@ -171,7 +189,7 @@ func (f *FFA) drop(handle uint64, kind ffa.TransactionKind) uint64 {
 }
 
 // memref resolves a reference by FF-A handle: into shared memory, or into a pool that was assigned to a use case.
-func (f *FFA) memref(_ *thread, p *optee.Param) (Memref, optee.Result) {
+func (f *FFA) memref(t *thread, p *optee.Param) (Memref, optee.Result) {
 	if !p.Attr.IsFMem() {
 		return Memref{}, optee.ErrorBadParameters
 	}
@@ -182,10 +200,10 @@ func (f *FFA) memref(_ *thread, p *optee.Param) (Memref, optee.Result) {
 	if m.InternalOffset >= optee.PageSize {
 		return Memref{}, optee.ErrorBadParameters
 	}
-	o, ok := f.share(ffa.Handle(m.GlobalID))
+	o, ok := f.share(t.client, m.GlobalID)
 	if !ok {
-		r, err := f.spmc.Peek(ffa.Handle(m.GlobalID))
-		if err != nil || r.Kind != ffa.Lend || !r.Retrieved || m.InternalOffset != 0 {
+		r, ok := f.peek(t.client, m.GlobalID)
+		if !ok || r.Kind != ffa.Lend || !r.Retrieved || m.InternalOffset != 0 {
 			return Memref{}, optee.ErrorBadParameters
 		}
 		o = r.Object
@@ -194,7 +212,8 @@ func (f *FFA) memref(_ *thread, p *optee.Param) (Memref, optee.Result) {
 }
 
 // command knows ASSIGN_PROTMEM: value a is the handle of a lend, b the use case that it was lent for.
-func (f *FFA) command(a *optee.Arg) (optee.Result, bool) {
+func (f *FFA) command(t *thread) (optee.Result, bool) {
+	a := &t.arg
 	if a.Cmd != optee.CmdAssignProtmem || !f.dynamicPools() {
 		return 0, false
 	}
@@ -202,9 +221,9 @@ func (f *FFA) command(a *optee.Arg) (optee.Result, bool) {
 		return optee.ErrorBadParameters, true
 	}
 	v := a.Params[0].Value()
-	r, err := f.spmc.Peek(ffa.Handle(v.A))
+	r, ok := f.peek(t.client, v.A)
 	switch {
-	case err != nil || r.Kind != ffa.Lend || r.Tag != v.B:
+	case !ok || r.Kind != ffa.Lend || r.Tag != v.B:
 		return optee.ErrorBadParameters, true
 	case r.Retrieved:
 		return optee.ErrorBusy, true
@@ -226,12 +245,12 @@ func (f *FFA) endpoints(list []optee.ProtmemConfigEntry, u *UseCase) []optee.Pro
 func (f *FFA) dynamicPools() bool { return f.cfg.DynamicPools }
 
 // adopt takes the memory of a reply to SHM_ALLOC: a share. Its reference counts wherever it was retrieved.
-func (f *FFA) adopt(p *optee.Param, size uint64, b *buffer) optee.Result {
+func (f *FFA) adopt(t *thread, p *optee.Param, size uint64, b *buffer) optee.Result {
 	m := p.FMem()
 	if p.Attr != optee.AttrFMemOutput || m.GlobalID == optee.NullGlobalID || m.InternalOffset >= optee.PageSize {
 		return optee.ErrorOutOfMemory
 	}
-	o, ok := f.share(ffa.Handle(m.GlobalID))
+	o, ok := f.share(t.client, m.GlobalID)
 	if !ok {
 		return optee.ErrorOutOfMemory
 	}
@@ -247,7 +266,7 @@ func (f *FFA) adopt(p *optee.Param, size uint64, b *buffer) optee.Result {
 }
 
 // dismiss relinquishes the memory of a buffer, unless another call uses it: its owner reclaims it when it is told.
-func (f *FFA) dismiss(b *buffer) { f.drop(b.ref, ffa.Share) }
+func (f *FFA) dismiss(t *thread, b *buffer) { f.drop(t.client, b.ref, ffa.Share) }
 
 // signal sets the notification that asks for the bottom half.
 func (f *FFA) signal() bool { return f.spmc.Notify(f.client, 1<<f.bottomHalf) == nil }

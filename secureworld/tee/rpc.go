@@ -43,13 +43,21 @@ func notification(what uint64, key, timeout uint32) request {
 	return command(optee.RPCNotification, optee.ValueParam(optee.AttrValueInput, what, uint64(key), uint64(timeout)))
 }
 
+// waits reports a wait for a notification, and cancellable one that ends when its call is cancelled.
+func (q *request) waits() bool {
+	return q.kind == requestCommand && q.cmd == optee.RPCNotification && q.params[0].U[0] == optee.NotificationWait
+}
+
+func (q *request) cancellable() bool {
+	return q.waits() || q.kind == requestCommand && q.cmd == optee.RPCSuspend
+}
+
 // waitsFor gives the key of the notification that the thread waits for.
 func (t *thread) waitsFor() (key uint32, ok bool) {
-	q := &t.request
-	if t.await == awaitNothing || q.cmd != optee.RPCNotification || q.kind != requestCommand || q.params[0].U[0] != optee.NotificationWait {
+	if t.await == awaitNothing || !t.request.waits() {
 		return 0, false
 	}
-	return uint32(q.params[0].U[1]), true
+	return uint32(t.request.params[0].U[1]), true
 }
 
 // asks names what the thread waits for.
@@ -79,6 +87,9 @@ func (s *Service) ask(t *thread, q request) bool {
 	t.request = q
 	t.state.Answer = Answer{}
 	switch {
+	case t.state.cancelled && q.cancellable():
+		t.state.Answer.Result = optee.ErrorCancel
+		return false
 	case q.kind == requestInterrupt:
 		t.await = awaitInterrupt
 		return true
@@ -142,7 +153,7 @@ func (s *Service) collect(t *thread) {
 			answer.Values[i].A = a.Params[i].Size()
 		}
 	}
-	if t.state.cancelled && (q.cmd == optee.RPCNotification && q.params[0].U[0] == optee.NotificationWait || q.cmd == optee.RPCSuspend) {
+	if t.state.cancelled && q.cancellable() {
 		answer.Result = optee.ErrorCancel
 	}
 }
@@ -155,7 +166,7 @@ func (s *Service) adopt(t *thread, p *optee.Param) {
 			continue
 		}
 		*b = buffer{kind: t.request.params[0].U[0]}
-		res := s.transport(t).adopt(p, t.request.params[0].U[1], b)
+		res := s.transport(t).adopt(t, p, t.request.params[0].U[1], b)
 		// Memory that is no good goes back at the end of the call.
 		b.live = b.mem.object != nil || b.ref != 0
 		if res == optee.Success {
@@ -170,7 +181,7 @@ func (s *Service) adopt(t *thread, p *optee.Param) {
 func (s *Service) giveBack(t *thread, b *buffer) request {
 	old := *b
 	*b = buffer{}
-	s.transport(t).dismiss(&old)
+	s.transport(t).dismiss(t, &old)
 	return command(optee.RPCSHMFree, optee.ValueParam(optee.AttrValueInput, old.kind, old.ref, 0))
 }
 

@@ -54,16 +54,16 @@ type transport interface {
 	// memref gives the memory behind a parameter. What it registers for the time of the call goes to t.temp.
 	memref(t *thread, p *optee.Param) (Memref, optee.Result)
 	// command executes a message that only this ABI has; ok is false when it has none of that kind.
-	command(a *optee.Arg) (res optee.Result, ok bool)
+	command(t *thread) (res optee.Result, ok bool)
 	// dynamicPools reports whether clients may lend protected memory through this ABI.
 	dynamicPools() bool
 	// endpoints appends the receivers that a pool must be lent to.
 	endpoints(list []optee.ProtmemConfigEntry, u *UseCase) []optee.ProtmemConfigEntry
 	// adopt takes the memory of a reply to SHM_ALLOC, of which size bytes are needed. b.ref is set wherever the reply says
 	// how to give the memory back.
-	adopt(p *optee.Param, size uint64, b *buffer) optee.Result
+	adopt(t *thread, p *optee.Param, size uint64, b *buffer) optee.Result
 	// dismiss gives up what adopt took, before the client hears of it.
-	dismiss(b *buffer)
+	dismiss(t *thread, b *buffer)
 	// signal tells the client that asynchronous notifications are pending. It reports false when the client cannot be told.
 	signal() bool
 }
@@ -169,7 +169,7 @@ func (s *Service) execute(t *thread) bool {
 		}
 		a.Ret = s.protmemConfig(t)
 	default:
-		res, ok := s.transport(t).command(a)
+		res, ok := s.transport(t).command(t)
 		a.Ret = res
 		return ok
 	}

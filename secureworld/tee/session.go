@@ -1,6 +1,7 @@
 package tee
 
 import (
+	"gatehouse/ffa"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
 )
@@ -23,11 +24,12 @@ const (
 // session is one slot of the session table; its number is its index plus one.
 type session struct {
 	state    sessionState
-	app      int    // in Service.tas
-	instance uint32 // of the application; another one means that it has panicked since
-	serial   uint32 // tells sessions apart that have the same number one after the other
-	client   Client
-	busy     bool // a call is under way
+	app      int            // in Service.tas
+	instance uint32         // of the application; another one means that it has panicked since
+	serial   uint32         // tells sessions apart that have the same number one after the other
+	owner    ffa.EndpointID // who may use it
+	client   Client         // as whom it was opened
+	busy     bool           // a call is under way
 }
 
 // application gives the place of the application with a UUID in s.tas, or -1.
@@ -40,10 +42,12 @@ func (s *Service) application(u smc.UUID) int {
 	return -1
 }
 
-// find gives the open session of a number, or nil.
-func (s *Service) find(number uint32) *session {
-	if i := uint64(number) - 1; i < uint64(len(s.sessions)) && s.sessions[i].state == sessionOpen {
-		return &s.sessions[i]
+// find gives the open session that a message is about, or nil.
+func (s *Service) find(t *thread) *session {
+	if i := uint64(t.arg.Session) - 1; i < uint64(len(s.sessions)) {
+		if x := &s.sessions[i]; x.state == sessionOpen && x.owner == t.client {
+			return x
+		}
 	}
 	return nil
 }
@@ -93,7 +97,7 @@ func (s *Service) open(t *thread) {
 		a.Ret = optee.ErrorOutOfMemory
 		return
 	}
-	s.sessions[free] = session{state: sessionOpening, app: app, instance: s.tas[app].instance, client: client, busy: true}
+	s.sessions[free] = session{state: sessionOpening, app: app, instance: s.tas[app].instance, owner: t.client, client: client, busy: true}
 	t.state.Session, t.state.Client = uint32(free)+1, client
 	t.phase = phaseStep
 }
@@ -128,7 +132,7 @@ func (s *Service) close(t *thread) {
 // enter is phaseEnter. While another call is under way in the session the client waits; its driver does so in an RPC.
 func (s *Service) enter(t *thread) bool {
 	a := &t.arg
-	x := s.find(a.Session)
+	x := s.find(t)
 	if x == nil || t.serial != 0 && t.serial != x.serial {
 		a.Ret, t.phase = optee.ErrorBadParameters, phaseWake
 		return false
@@ -238,12 +242,12 @@ func (s *Service) crash(app *application) {
 // to see it.
 func (s *Service) cancel(t *thread) optee.Result {
 	a := &t.arg
-	if len(a.Params) != 0 || s.find(a.Session) == nil {
+	if len(a.Params) != 0 || s.find(t) == nil {
 		return optee.ErrorBadParameters
 	}
 	for i := range s.threads {
 		v := &s.threads[i]
-		if v == t || v.await == awaitNothing || v.arg.Cmd != optee.CmdInvokeCommand || v.arg.Session != a.Session || v.arg.CancelID != a.CancelID {
+		if v == t || v.await == awaitNothing || v.arg.Cmd != optee.CmdInvokeCommand || v.arg.Session != a.Session || v.client != t.client || v.arg.CancelID != a.CancelID {
 			continue
 		}
 		v.state.cancelled = true

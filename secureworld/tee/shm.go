@@ -47,7 +47,8 @@ func (s *SMC) reserved(pa, n uint64) (*memory.Object, uint64) {
 }
 
 // command knows the messages about memory.
-func (s *SMC) command(a *optee.Arg) (optee.Result, bool) {
+func (s *SMC) command(t *thread) (optee.Result, bool) {
+	a := &t.arg
 	switch a.Cmd {
 	case optee.CmdRegisterSHM, optee.CmdUnregisterSHM:
 		switch {
@@ -228,7 +229,7 @@ func (s *SMC) argument(pa, cookie uint64) rpcArg {
 }
 
 // adopt takes the memory of a reply to SHM_ALLOC: a list of pages, or an address.
-func (s *SMC) adopt(p *optee.Param, size uint64, b *buffer) optee.Result {
+func (s *SMC) adopt(_ *thread, p *optee.Param, size uint64, b *buffer) optee.Result {
 	m := p.TMem()
 	b.ref = m.SHMRef
 	if m.SHMRef == 0 || m.Size < size {
@@ -262,7 +263,7 @@ func (s *SMC) adopt(p *optee.Param, size uint64, b *buffer) optee.Result {
 }
 
 // dismiss gives up the memory of a buffer.
-func (s *SMC) dismiss(b *buffer) {
+func (s *SMC) dismiss(_ *thread, b *buffer) {
 	if b.own {
 		s.end(b.mem.object)
 	}

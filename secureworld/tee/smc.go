@@ -3,6 +3,7 @@ package tee
 import (
 	"fmt"
 
+	"gatehouse/ffa"
 	"gatehouse/secureworld/memory"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
@@ -219,7 +220,7 @@ func (s *SMC) signal() bool {
 
 func (s *SMC) yielding(f smc.Function, r *smc.Registers) {
 	if f == optee.ReturnFromRPC {
-		t := s.resumable(abiSMC, r.W(3))
+		t := s.resumable(abiSMC, ffa.NonSecurePhysical, r.W(3))
 		if t == nil {
 			r[0] = optee.ReturnEResume.X0()
 			return
@@ -275,7 +276,7 @@ func (s *SMC) reply(r *smc.Registers, t *thread, st status) {
 // the time of the call, so that the message cannot give it away.
 func (s *SMC) withAddress(t *thread, pa uint64, withRPC bool) status {
 	if o, off := s.reserved(pa, optee.ArgHeaderSize); o != nil {
-		return s.start(abiSMC, t, o, off, o.Size(), withRPC, false)
+		return s.start(abiSMC, ffa.NonSecurePhysical, t, o, off, o.Size(), withRPC, false)
 	}
 	if s.cfg.NoDynamicSHM {
 		return badAddress
@@ -284,7 +285,7 @@ func (s *SMC) withAddress(t *thread, pa uint64, withRPC bool) status {
 	if err != nil {
 		return badAddress
 	}
-	return s.start(abiSMC, t, page, 0, page.Size(), withRPC, true)
+	return s.start(abiSMC, ffa.NonSecurePhysical, t, page, 0, page.Size(), withRPC, true)
 }
 
 // withCookie runs a message in registered memory.
@@ -293,5 +294,5 @@ func (s *SMC) withCookie(t *thread, cookie, offset uint64) status {
 	if b == nil || b.object.Protected() || offset > b.size {
 		return badAddress
 	}
-	return s.start(abiSMC, t, b.object, b.start+offset, b.start+b.size, true, false)
+	return s.start(abiSMC, ffa.NonSecurePhysical, t, b.object, b.start+offset, b.start+b.size, true, false)
 }

@@ -1,6 +1,7 @@
 package tee
 
 import (
+	"gatehouse/ffa"
 	"gatehouse/secureworld/memory"
 	"gatehouse/smc/optee"
 )
@@ -59,7 +60,8 @@ type thread struct {
 	phase  phase
 	await  await
 	abi    abi
-	ticket uint32 // what the client has to resume it with, while something is awaited
+	client ffa.EndpointID // who calls; over the SMC ABI this is the normal world itself
+	ticket uint32         // what the client has to resume it with, while something is awaited
 
 	object   *memory.Object // that holds the message
 	offset   uint64
@@ -101,8 +103,8 @@ func (s *Service) vacant() *thread {
 
 // start runs the message at offset off of object o, which must end before offset end. withRPC says that the RPC argument stands
 // behind it, borrowed that o ends with the call. Unless the call is suspended, the thread is free again afterwards.
-func (s *Service) start(by abi, t *thread, o *memory.Object, off, end uint64, withRPC, borrowed bool) status {
-	t.abi = by
+func (s *Service) start(by abi, client ffa.EndpointID, t *thread, o *memory.Object, off, end uint64, withRPC, borrowed bool) status {
+	t.abi, t.client = by, client
 	t.object, t.offset, t.borrowed = o, off, borrowed
 	t.phase = phaseEnd
 	if !s.fetch(t, end, withRPC) {
@@ -123,9 +125,9 @@ func (s *Service) start(by abi, t *thread, o *memory.Object, off, end uint64, wi
 }
 
 // resumable gives the thread that a client may resume with a ticket, or nil.
-func (s *Service) resumable(by abi, ticket uint32) *thread {
+func (s *Service) resumable(by abi, client ffa.EndpointID, ticket uint32) *thread {
 	if i := ticket & 0xFF; i < uint32(len(s.threads)) {
-		if t := &s.threads[i]; t.await != awaitNothing && t.ticket == ticket && t.abi == by {
+		if t := &s.threads[i]; t.await != awaitNothing && t.ticket == ticket && t.abi == by && t.client == client {
 			return t
 		}
 	}
