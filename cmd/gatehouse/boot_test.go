@@ -149,6 +149,14 @@ func hung(t *testing.T, path, message string) result {
 	return r
 }
 
+// TestEveryProcessorOff: a machine that nothing can start again ends, without a timeout.
+func TestEveryProcessorOff(t *testing.T) {
+	r := gatehouse("boot", "-kernel", image(t, func(p *code) { p.mov(0, 0x84000002); p.word(insHVC) }))
+	if r.status != 1 || r.stdout != "" || r.stderr != "gatehouse boot: every processor is off: nothing can start one again\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestHung(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -157,7 +165,6 @@ func TestHung(t *testing.T) {
 		{"loop", func(p *code) { p.word(insSelf) }},
 		{"sleep", func(p *code) { p.word(insWFI, 0x17ffffff) }},
 		{"wait for an event", func(p *code) { p.word(0xd503205f, 0x17ffffff) }},
-		{"processor off", func(p *code) { p.mov(0, 0x84000002); p.word(insHVC) }},
 		{"reset for ever", func(p *code) { p.mov(0, 0x84000009); p.word(insHVC) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
