@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"gatehouse/devices/tzc400"
+	"gatehouse/ffa"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
@@ -11,8 +12,7 @@ import (
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
-
-	"gatehouse/ffa"
+	"gatehouse/smc/optee"
 )
 
 const (
@@ -92,6 +92,7 @@ var setups = []struct {
 	{"both", func(*secureworld.Config) {}},
 	{"tight", func(c *secureworld.Config) {
 		c.Limits = secureworld.Limits{Transactions: 6, Ranges: 24, Buffers: 4, Sessions: 2}
+		c.OPTEE.Threads = 2
 	}},
 	{"carveout", func(c *secureworld.Config) {
 		c.Carveout = memory.Range{Base: ramBase + 0x28_0000, Size: 0x2_0000}
@@ -105,6 +106,20 @@ var setups = []struct {
 		c.Carveout = memory.Range{Base: ramBase, Size: pageSize}
 		c.CarveoutUse = 2
 		c.OPTEE.UseCases[1].Align = 4 * pageSize
+	}},
+	{"sliced", func(c *secureworld.Config) {
+		c.Limits.Slice = 2
+		c.Partitions[0].MaxRegions, c.Partitions[1].MaxPages = 8, 24
+	}},
+	{"reserved", func(c *secureworld.Config) {
+		c.OPTEE.SHM = memory.Range{Base: at(listZone), Size: (zone - listZone) * pageSize}
+		c.OPTEE.UseCases[2].Carveout = memory.Range{Base: ramBase + 0x22_0000, Size: 0x1_0000}
+		c.OPTEE.UseCases[1].Carveout = memory.Range{Base: ramBase + 0x21_0000, Size: 0x1_0000}
+	}},
+	{"reserved only", func(c *secureworld.Config) {
+		c.OPTEE.SHM = memory.Range{Base: at(listZone), Size: (zone - listZone) * pageSize}
+		c.OPTEE.NoDynamicSHM = true
+		c.OPTEE.UseCases[0].Endpoints = []optee.ProtmemConfigEntry{{Endpoint: opteeID, Permissions: 2}, {Endpoint: vaultID, Permissions: 2}}
 	}},
 	{"aligned", func(c *secureworld.Config) {
 		c.OPTEE.UseCases[0].Align, c.OPTEE.UseCases[0].MinSize = 4*pageSize, 8*pageSize

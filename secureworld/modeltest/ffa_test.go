@@ -39,8 +39,11 @@ const (
 	ffaLend        = 0x8400_0072
 	ffaShare       = 0x8400_0073
 	ffaRetrieve    = 0x8400_0074
+	ffaRetrieved   = 0x8400_0075
 	ffaRelinquish  = 0x8400_0076
 	ffaReclaim     = 0x8400_0077
+	ffaPause       = 0x8400_0078
+	ffaResume      = 0x8400_0079
 	ffaFragRX      = 0x8400_007A
 	ffaFragTX      = 0x8400_007B
 	ffaSPMIDGet    = 0x8400_0085
@@ -76,6 +79,10 @@ type answer struct {
 	keep  int       // the first register that must not change
 	// check replaces the comparison of registers; it says what is wrong and whether the call was accepted.
 	check func(out *regs) (accepted bool, wrong string)
+	// pause takes FFA_MEM_OP_PAUSE, where that may answer the call.
+	pause func(handle uint64) (wrong string)
+	// skip says that the model does not know what the call would do. It is not made.
+	skip bool
 	// done is what an accepted call does. It says what is wrong with results that the secure world chose.
 	done func(out *regs) (wrong string)
 	// failed is what a refused call leaves behind.
@@ -142,7 +149,11 @@ func (a *answer) compare(in, out *regs) (accepted bool, wrong string) {
 			wrong = fmt.Sprintf("x%d changes from %#x to %#x", i, in[i], out[i])
 		}
 	}
-	if wrong == "" && accepted && a.done != nil {
+	switch {
+	case wrong != "" || !accepted:
+	case a.ffa && a.pause != nil && out[0] == ffaPause:
+		wrong = a.pause(out[1] | out[2]<<32)
+	case a.done != nil:
 		wrong = a.done(out)
 	}
 	return accepted, wrong
@@ -169,8 +180,12 @@ func (a *answer) standard(out *regs) (bool, string) {
 	if wrong := a.accepted(); wrong != "" {
 		return true, wrong
 	}
-	for i, want := range a.reply {
-		if a.free>>i&1 == 0 && out[i] != want {
+	reply, free := a.reply, a.free
+	if out[0] == ffaPause && a.pause != nil {
+		reply, free = [8]uint64{0: ffaPause}, 0b110
+	}
+	for i, want := range reply {
+		if free>>i&1 == 0 && out[i] != want {
 			return true, fmt.Sprintf("x%d = %#x, want %#x", i, out[i], want)
 		}
 	}
@@ -248,7 +263,13 @@ func (c *call) call() *answer {
 		return c.fragment()
 	case ffaReclaim:
 		return c.reclaim()
-	case ffaRetrieve, ffaRetrieve | wide, ffaRelinquish, ffaFragRX, ffaPermGet, ffaPermGet | wide, ffaPermSet, ffaPermSet | wide,
+	case ffaResume:
+		return c.resume()
+	case ffaRetrieve, ffaRetrieve | wide:
+		return c.describe()
+	case ffaFragRX:
+		return c.describeMore()
+	case ffaRelinquish, ffaPermGet, ffaPermGet | wide, ffaPermSet, ffaPermSet | wide,
 		ffaDirectResp, ffaDirectResp | wide, ffaDirectResp2:
 		return rejected(anyError, "a call of secure endpoints")
 	}
@@ -335,9 +356,7 @@ func (c *call) mapBuffers() *answer {
 
 func (m *model) share(ranges []span, d int) {
 	for _, s := range ranges {
-		for a := s.base; a < s.end(); a += pageSize {
-			m.at(a).shares += d
-		}
+		m.each(s, func(p *page) { p.shares += d })
 	}
 }
 
@@ -536,7 +555,8 @@ func (c *call) send(k kind) *answer {
 	if length == total {
 		a.join(m.judge(t, true))
 		a.reply, a.free = success(0, 0), 0b1100
-		a.done = func(out *regs) string { return m.complete(t, out) }
+		a.done = func(out *regs) string { return m.complete(t, out[2]|out[3]<<32) }
+		a.pause = m.pause(t)
 		a.failed = func(code int) { m.event = refusal(k, code, a) }
 		return a
 	}
@@ -593,11 +613,7 @@ func (m *model) inFlight() (n int) {
 }
 
 // complete keeps a transaction that was accepted.
-func (m *model) complete(t *transaction, out *regs) string {
-	h := out[2] | out[3]<<32
-	if out[2]>>32 != 0 || out[3]>>32 != 0 {
-		return "a handle of more than two words"
-	}
+func (m *model) complete(t *transaction, h uint64) string {
 	if t.pending {
 		if h != t.handle {
 			return fmt.Sprintf("handle %#x after fragments of %#x", h, t.handle)
@@ -614,6 +630,7 @@ func (m *model) complete(t *transaction, out *regs) string {
 	}
 	d := m.parse(t, true)
 	t.ranges, t.tag, t.desc = d.ranges, d.tag, nil
+	t.attributes, t.flags, t.sent = d.attributes, d.flags, d.emads
 	for _, e := range d.emads {
 		t.receivers = append(t.receivers, receiver{id: e.id, readOnly: e.permissions&3 == 1})
 	}
@@ -633,6 +650,187 @@ func (m *model) complete(t *transaction, out *regs) string {
 		}
 	}
 	return ""
+}
+
+// pause takes FFA_MEM_OP_PAUSE as the answer to a transaction, where its sender allows time slicing and its memory has to be
+// zeroed: all of it is protected, and part of it zero.
+func (m *model) pause(t *transaction) func(handle uint64) string {
+	if d := m.parse(t, true); m.cfg.Limits.Slice == 0 || t.kind == share || d.flags&3 != 3 {
+		return nil
+	}
+	return func(handle uint64) string {
+		if wrong := m.complete(t, handle); wrong != "" {
+			return wrong
+		}
+		// What is left of the old contents shows which pages are not zeroed yet.
+		for _, s := range t.ranges {
+			m.look(s.base, m.bytes(s))
+			m.each(s, func(p *page) { p.paused = true })
+		}
+		t.paused = true
+		m.event = "pause"
+		return ""
+	}
+}
+
+// resume is FFA_MEM_OP_RESUME.
+func (c *call) resume() *answer {
+	m := c.m
+	h := c.pair(1)
+	t := m.live(h)
+	a := &answer{reply: success(h&0xFFFF_FFFF, h>>32)}
+	switch {
+	case t == nil || t.pending:
+		a.broken(invalid, "unknown handle")
+		return a
+	case !t.paused:
+		a.broken(invalid|denied, "nothing is paused")
+		return a
+	}
+	for _, s := range t.ranges {
+		m.touch(s)
+	}
+	a.done = func(*regs) string {
+		t.paused = false
+		for _, s := range t.ranges {
+			for at := s.base; at < s.end(); at += pageSize {
+				b, p := m.bytes(span{at, pageSize}), m.at(at)
+				if clear(b); p.dirty {
+					m.look(at, b)
+				}
+				p.paused, p.dirty = false, false
+			}
+		}
+		m.event = "resume"
+		return ""
+	}
+	a.pause = func(handle uint64) string {
+		if handle != h {
+			return fmt.Sprintf("handle %#x is paused", handle)
+		}
+		m.scrubbed(t.ranges)
+		m.event = "pause again"
+		return ""
+	}
+	return a
+}
+
+// describe is FFA_MEM_RETRIEVE_REQ of the normal world. It is no borrower, but it may be told what it sent: then the request has no
+// receivers and only a handle. That is for hypervisors, so that it may be refused as well.
+func (c *call) describe() *answer {
+	m := c.m
+	a := &answer{reply: [8]uint64{0: ffaRetrieved}, free: 0b110}
+	total, header := uint64(c.w(1)), m.headerSize()
+	a.perhaps(anyError, "the normal world borrows nothing")
+	a.unless(m.tx.size != 0 && !m.rxFull, anyError, "RX is not free")
+	a.unless(c.arg(3) == 0 && c.w(4) == 0 && total == uint64(c.w(2)) && total == header, anyError, "not the request of a hypervisor")
+	m.touch(m.tx)
+	m.touch(m.rx)
+	if a.must != 0 {
+		return a
+	}
+	b := slices.Clone(m.bytes(span{m.tx.base, header}))
+	h := le.Uint64(b[8:])
+	t := m.live(h)
+	a.unless(le.Uint32(b[28:]) == 0, anyError, "receivers in the request")
+	if t == nil || !t.ready() {
+		a.broken(anyError, "unknown handle")
+		return a
+	}
+	a.done = func(out *regs) string {
+		n := out[2]
+		if n > out[1] || n > m.rx.size || n < header {
+			return fmt.Sprintf("a fragment of %d bytes of %d", n, out[1])
+		}
+		rx := m.bytes(span{m.rx.base, n})
+		m.look(m.rx.base, rx)
+		m.rxFull = true
+		t.told = n
+		if n == out[1] {
+			t.told = 0
+		}
+		m.event = "describe"
+		return m.described(t, rx)
+	}
+	return a
+}
+
+// described compares the beginning of a descriptor that the secure world made with the transaction.
+func (m *model) described(t *transaction, b []byte) string {
+	back := &transaction{kind: t.kind, desc: slices.Clone(b), total: uint64(len(b))}
+	if h := le.Uint64(b[8:]); h != t.handle {
+		return fmt.Sprintf("the descriptor has handle %#x", h)
+	}
+	le.PutUint64(back.desc[8:], 0)
+	back.desc[2] &^= 0x40
+	if m.headerSize() == 48 {
+		size, at := le.Uint32(b[24:]), le.Uint32(b[32:])
+		if uint64(at)+uint64(size)*uint64(len(t.sent))+16 > uint64(len(b)) {
+			return "the descriptor has no room for what it says"
+		}
+	}
+	if t.told != 0 {
+		at := m.headerSize() + 16*uint64(len(t.sent))
+		if m.headerSize() == 48 {
+			at = 48 + uint64(le.Uint32(b[24:]))*uint64(len(t.sent))
+		}
+		back.total = at + 16 + 16*uint64(len(t.ranges))
+	}
+	d := m.parse(back, false)
+	own := uint32(t.kind+1) << 3
+	switch {
+	case d.must != 0:
+		return fmt.Sprintf("the descriptor breaks %q", d.why)
+	case d.attributes != t.attributes || d.tag != t.tag || d.flags&^2 != t.flags&1|own:
+		return fmt.Sprintf("attributes %#x, tag %#x, flags %#x of a %v", d.attributes, d.tag, d.flags, t.kind)
+	case !slices.Equal(d.emads, t.sent):
+		return fmt.Sprintf("receivers %v, want %v", d.emads, t.sent)
+	case len(d.ranges) > len(t.ranges) || !slices.Equal(d.ranges, t.ranges[:len(d.ranges)]) || t.told == 0 && len(d.ranges) != len(t.ranges):
+		return fmt.Sprintf("ranges %x, want %x", d.ranges, t.ranges)
+	}
+	return ""
+}
+
+// describeMore is FFA_MEM_FRAG_RX: the next ranges of a descriptor.
+func (c *call) describeMore() *answer {
+	m := c.m
+	h := c.pair(1)
+	a := &answer{reply: [8]uint64{0: ffaFragTX, 1: h & 0xFFFF_FFFF, 2: h >> 32}, free: 0b1_1000}
+	a.perhaps(anyError, "the normal world borrows nothing")
+	a.unless(m.tx.size != 0 && !m.rxFull, anyError, "RX is not free")
+	t := m.live(h)
+	if t == nil || !t.ready() || t.told == 0 || t.told != uint64(c.w(3)) {
+		a.broken(anyError, "nothing more to tell")
+	}
+	m.touch(m.rx)
+	a.done = func(out *regs) string {
+		n := out[3]
+		if n > m.rx.size || n == 0 || n%16 != 0 || out[4]&0xFFFF != 0 {
+			return fmt.Sprintf("a fragment of %d bytes", n)
+		}
+		rx := m.bytes(span{m.rx.base, n})
+		m.look(m.rx.base, rx)
+		m.rxFull = true
+		emad := uint64(16)
+		if m.version >= 0x1_0002 {
+			emad = 32
+		}
+		first := (t.told - m.headerSize() - emad*uint64(len(t.sent)) - 16) / 16
+		for i, s := range t.ranges[min(first, uint64(len(t.ranges))):] {
+			if uint64(i)*16 == n {
+				break
+			}
+			if got := (span{le.Uint64(rx[16*i:]), le.Uint64(rx[16*i+8:]) * pageSize}); got != s {
+				return fmt.Sprintf("range %x, want %x", got, s)
+			}
+		}
+		if t.told += n; first+n/16 >= uint64(len(t.ranges)) {
+			t.told = 0
+		}
+		m.event = "describe more"
+		return ""
+	}
+	return a
 }
 
 // fragment is FFA_MEM_FRAG_TX. The sender in w4 is not looked at: clients leave it zero.
@@ -686,7 +884,13 @@ func (c *call) fragment() *answer {
 	a.reply = success(h&0xFFFF_FFFF, h>>32)
 	a.done = func(out *regs) string {
 		t.desc = next.desc
-		return m.complete(t, out)
+		return m.complete(t, h)
+	}
+	if pause := m.pause(next); pause != nil {
+		a.pause = func(handle uint64) string {
+			t.desc = next.desc
+			return m.pause(t)(handle)
+		}
 	}
 	a.failed = func(int) {
 		m.drop(t)
@@ -923,6 +1127,9 @@ func (m *model) judge(t *transaction, whole bool) verdict {
 	}
 	for _, e := range d.emads {
 		m.receive(d, t.kind, e)
+		if whole {
+			m.capacity(d, e.id)
+		}
 	}
 	if whole && len(d.ranges) > 0 {
 		m.accountFor(v, d.ranges, noMemory)
@@ -931,6 +1138,30 @@ func (m *model) judge(t *transaction, whole bool) verdict {
 		m.roomFor(v, extentsOf(d.ranges, m.consent(t.kind, d)), noMemory)
 	}
 	return *v
+}
+
+// capacity notes whether a partition may borrow so much more.
+func (m *model) capacity(d *descriptor, id uint16) {
+	for _, p := range m.cfg.Partitions {
+		if uint16(p.ID) != id {
+			continue
+		}
+		regions, pages := uint64(1), uint64(0)
+		for _, s := range d.ranges {
+			pages += s.size / pageSize
+		}
+		for _, t := range m.transactions {
+			if t.receiver(id) == nil {
+				continue
+			}
+			regions++
+			for _, s := range t.ranges {
+				pages += s.size / pageSize
+			}
+		}
+		d.unless(p.MaxRegions == 0 || regions <= uint64(p.MaxRegions), noMemory, "the receiver has enough transactions")
+		d.unless(p.MaxPages == 0 || pages <= p.MaxPages, noMemory, "the receiver has enough memory")
+	}
 }
 
 // receive notes what a receiver has against a transaction.
@@ -1015,7 +1246,7 @@ func (c *call) reclaim() *answer {
 	for i := 4; i <= 7; i++ {
 		a.unless(c.w(i) == 0, invalid, "w4 to w7 must be zero")
 	}
-	if t == nil || t.pending {
+	if t == nil || !t.ready() {
 		a.broken(invalid, "unknown handle")
 		return a
 	}

@@ -103,6 +103,9 @@ func (g *generator) step() *step {
 		{w(ffa, 10, 6, 8, 4, 4), func() *step { return g.message(false) }},
 		{w(ffa, 3, 1, 1, 1, 1), g.service},
 		{w(ffa, 3, 1, 1, 1, 2), g.buffers},
+		{w(ffa, 2, 3, 1, 1, 3), g.goOn},
+		{w(ffa, 2, 1, 2, 0, 1), g.describe},
+		{w(true, 3, 2, 2, 2, 4), g.resumeCall},
 		{w(smc, 8, 10, 2, 40, 2), g.register},
 		{w(smc, 8, 30, 1, 10, 2), g.lendSMC},
 		{w(smc, 8, 3, 1, 3, 40), g.forget},
@@ -370,8 +373,11 @@ func (g *generator) send(k kind) *step {
 	if k == share || len(emads) > 1 {
 		attributes = 0x2F
 	}
-	if k != share && g.percent(15) {
+	if k != share && g.percent(20) {
 		flags = 1
+		if g.percent(40) && m.cfg.Limits.Slice != 0 {
+			flags = 3
+		}
 	}
 	var ranges []span
 	n := 1
@@ -544,6 +550,65 @@ func (g *generator) relinquish() *step {
 	return g.handle(plain("relinquish to OP-TEE", ffaDirectReq, opteeID, 0, what), 4, t.handle)
 }
 
+// goOn lets the secure world go on zeroing.
+func (g *generator) goOn() *step {
+	t := g.pickTransaction(func(t *transaction) bool { return t.paused || g.percent(1) })
+	if t == nil {
+		return nil
+	}
+	return g.handle(plain("go on", ffaResume), 1, t.handle)
+}
+
+// describe asks for the descriptor of a transaction, or for more of it.
+func (g *generator) describe() *step {
+	m := g.x.model
+	if m.rxFull {
+		return plain("release RX", ffaRXRelease)
+	}
+	if t := g.pickTransaction(func(t *transaction) bool { return t.told != 0 }); t != nil && g.percent(80) {
+		s := g.handle(plain("more of a descriptor", ffaFragRX), 1, t.handle)
+		s.regs[3] = t.told
+		return s
+	}
+	t := g.pickTransaction(func(t *transaction) bool { return t.ready() || g.percent(5) })
+	if t == nil || m.tx.size == 0 {
+		return nil
+	}
+	b := make([]byte, m.headerSize())
+	le.PutUint64(b[8:], t.handle)
+	if len(b) == 48 {
+		le.PutUint32(b[32:], 48)
+		le.PutUint32(b[24:], 16)
+	}
+	s := plain("describe", ffaRetrieve, uint64(len(b)), uint64(len(b)))
+	s.pokes = []poke{{m.tx.base, b}}
+	if id, ok := g.made[t.handle]; ok {
+		s.uses = []use{{from: id, poke: 0, off: 8, size: 8}}
+	}
+	return s
+}
+
+// resumeCall resumes a call of OP-TEE.
+func (g *generator) resumeCall() *step {
+	m := g.x.model
+	if len(m.suspended) == 0 {
+		return nil
+	}
+	x := pick(g, m.suspended)
+	ticket := uint64(x.ticket)
+	if g.percent(5) {
+		ticket += uint64(g.IntN(3)) << 8
+	}
+	s, reg := plain("resume", ffaDirectReq, opteeID, 0, serviceResume, 0, 0, 0, ticket), 7
+	if x.smc {
+		s, reg = plain("resume", smcFromRPC, 0, 0, ticket), 3
+	}
+	if id, ok := g.made[ticket]; ok {
+		s.uses = []use{{from: id, reg: reg, poke: -1, size: 4}}
+	}
+	return s
+}
+
 func (g *generator) askVault() *step {
 	t := g.pickTransaction(func(t *transaction) bool { return t.receiver(vaultID) != nil || g.percent(3) })
 	if t == nil {
@@ -646,7 +711,10 @@ func (g *generator) deliver(smc bool, what string, b []byte, uses ...use) *step 
 			page = g.page()
 		}
 		off = 0
-		ranges = []span{{page, pageSize}}
+		if m.reserved().size != 0 && g.percent(60) {
+			page += uint64(g.IntN(300)) * 8
+		}
+		ranges = []span{{page, 2 * pageSize}}
 		s = plain(what, pick(g, []uint64{smcWithRPCArg, smcWithRPCArg, smcWithArg}), page>>32, page&0xFFFF_FFFF)
 	}
 	rest, done := b, uint64(0)
@@ -822,8 +890,10 @@ func (g *generator) reference(smc bool, direction uint64, size uint64) (p param,
 			return param{8 | direction, [3]uint64{b.ranges[0].base + off, size, b.cookie}}, nil, 0
 		}
 		return param{4 | direction, [3]uint64{off, size, b.cookie}}, nil, 0
-	case m.cfg.Carveout.Size != 0 && g.percent(50):
-		return param{8 | direction, [3]uint64{m.cfg.Carveout.Base + off, size, 0}}, nil, 0
+	case len(m.carveouts()) > 0 && g.percent(50):
+		return param{8 | direction, [3]uint64{pick(g, m.carveouts()).base + off, size, 0}}, nil, 0
+	case m.reserved().size != 0 && g.percent(70):
+		return param{8 | direction, [3]uint64{m.reserved().base + off, size, 0}}, nil, 0
 	case size > 0 && g.percent(95):
 		list, pokes := g.pageList(g.bufferPages(int(off%pageSize+size+pageSize-1) / pageSize))
 		return param{8 | direction | attrList, [3]uint64{list | off%pageSize, size, 7}}, pokes, 0
@@ -838,6 +908,11 @@ func (g *generator) message(smc bool) *step {
 	var uses []use
 	if len(m.sessions) > 0 && g.percent(90) {
 		session = pick(g, m.sessions).number
+		for range 4 {
+			if slices.ContainsFunc(m.suspended, func(x *suspended) bool { return x.session() == session }) {
+				session = pick(g, m.sessions).number
+			}
+		}
 		uses = g.useOf(uint64(session), 8, 4)
 	}
 	size := pick(g, []uint64{0, 4, 16, 64, 200, 1000, pageSize, 2 * pageSize})
@@ -869,13 +944,20 @@ func (g *generator) message(smc bool) *step {
 		return g.before(s, pokes)
 	}
 	p0, pokes, h0 := g.reference(smc, uint64(1+g.IntN(3)), size)
-	function := uint32(g.IntN(3))
+	function := uint32(g.IntN(4))
+	if function == copierPause && len(m.suspended) >= 3 {
+		function = copierCopy
+	}
 	params := []param{p0}
 	uses = append(uses, g.useOf(h0, 56, 8)...)
 	switch {
 	case function == copierCopy && g.percent(85):
 		params[0].attr |= 1
 		p1, more, h1 := g.reference(smc, uint64(2+g.IntN(2)), size+uint64(g.IntN(3))*8)
+		params, pokes = append(params, p1), append(pokes, more...)
+		uses = append(uses, g.useOf(h1, 88, 8)...)
+	case function == copierPause:
+		p1, more, h1 := g.reference(smc, 1, size)
 		params, pokes = append(params, p1), append(pokes, more...)
 		uses = append(uses, g.useOf(h1, 88, 8)...)
 	case function == copierFill && g.percent(85):
@@ -909,9 +991,9 @@ func (g *generator) before(s *step, pokes []poke) *step {
 var functions = []uint64{
 	ffaShare | wide, ffaLend | wide, ffaDonate | wide, ffaShare, ffaLend, ffaReclaim, ffaFragTX, ffaFragRX, ffaDirectReq, ffaDirectReq | wide, ffaDirectReq2,
 	ffaVersion, ffaFeatures, ffaRXRelease, ffaRXTXMap, ffaRXTXMap | wide, ffaRXTXUnmap, ffaPartInfo, ffaPartRegs, ffaIDGet, ffaSPMIDGet, ffaRun,
-	ffaRetrieve, ffaRetrieve | wide, ffaRelinquish, ffaPermGet, ffaPermSet | wide, ffaDirectResp, 0x8400_0096, 0xC400_0083, 0x8400_008A,
+	ffaRetrieve, ffaRetrieve | wide, ffaRelinquish, ffaResume, ffaPause, ffaPermGet, ffaPermSet | wide, ffaDirectResp, 0x8400_0096, 0xC400_0083, 0x8400_008A,
 	smcUID, smcRevision, smcOSUUID, smcOSRevision, smcCaps, smcNoCache, smcCache, smcThreads, smcProtmem, smcFromRPC, smcWithArg, smcWithRPCArg, smcWithRegd,
-	0xB200_0007, 0x3200_0005, 0x8400_0000, 0xC400_0003, 0x8400_0004, 0x8400_000A, 0x8000_0000, 0x8000_0001, 0xC400_0053, 0xC400_0001,
+	smcSHM, 0x3200_0005, 0x8400_0000, 0xC400_0003, 0x8400_0004, 0x8400_000A, 0x8000_0000, 0x8000_0001, 0xC400_0053, 0xC400_0001,
 }
 
 func (g *generator) garbage() *step {

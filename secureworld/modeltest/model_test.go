@@ -89,6 +89,8 @@ type page struct {
 	shares int     // FF-A shares and RX/TX buffers: 0 or 1 unless the secure world allows more
 	regs   int     // registrations over OP-TEE's SMC ABI
 	who    masters // of protected pages (kept or lent)
+	paused bool    // being zeroed
+	dirty  bool    // written meanwhile by a master that may
 }
 
 func (p *page) protected() bool { return p.kept || p.lent }
@@ -125,11 +127,20 @@ type transaction struct {
 	receivers []receiver
 	extents   []extent // of a lend or donation
 
+	attributes uint16
+	flags      uint32
+	sent       []emad
+
 	pending bool   // its descriptor has not arrived completely
 	desc    []byte // so far
 	total   uint64
-	lost    bool // the secure world may have given it up
+	lost    bool   // the secure world may have given it up
+	paused  bool   // its memory is being zeroed
+	told    uint64 // bytes of its descriptor that the sender has read again, while there are more
 }
+
+// ready reports whether the memory can be retrieved and reclaimed.
+func (t *transaction) ready() bool { return !t.pending && !t.paused }
 
 func (t *transaction) receiver(id uint16) *receiver {
 	for i := range t.receivers {
@@ -169,6 +180,7 @@ type model struct {
 	transactions []*transaction
 	buffers      []*buffer
 	sessions     []session
+	suspended    []*suspended
 	fixed        []extent // protected at reset, or donated for good
 	donated      int      // ranges that were donated for good
 
@@ -192,18 +204,39 @@ func newModel(cfg *secureworld.Config, cpus int, base uint64, mem []byte, look f
 		if s.size == 0 {
 			return
 		}
-		for a := s.base; a < s.end(); a += pageSize {
-			m.at(a).kept, m.at(a).who = true, who
-		}
+		m.each(s, func(p *page) { p.kept, p.who = true, who })
 		m.fixed = append(m.fixed, extent{s, who})
 	}
 	keep(span{cfg.SecureRAM.Base, cfg.SecureRAM.Size}, masters{})
-	for _, u := range cfg.OPTEE.UseCases {
-		if u.ID == cfg.CarveoutUse {
-			keep(span{cfg.Carveout.Base, cfg.Carveout.Size}, masters{u.Access.Read, u.Access.Write})
-		}
+	for _, c := range m.carveouts() {
+		keep(c.span, c.who)
+	}
+	if shm := m.reserved(); shm.size != 0 {
+		m.share([]span{shm}, +1)
 	}
 	return m
+}
+
+// carveouts are the pools that are protected from reset on.
+func (m *model) carveouts() (out []extent) {
+	for _, u := range m.cfg.OPTEE.UseCases {
+		who := masters{u.Access.Read, u.Access.Write}
+		if c := m.cfg.Carveout; c.Size != 0 && u.ID == m.cfg.CarveoutUse {
+			out = append(out, extent{span{c.Base, c.Size}, who})
+		}
+		if c := u.Carveout; c.Size != 0 {
+			out = append(out, extent{span{c.Base, c.Size}, who})
+		}
+	}
+	return out
+}
+
+// reserved is the reserved shared memory of OP-TEE's SMC ABI.
+func (m *model) reserved() span {
+	if m.cfg.ABI&secureworld.ABISMC == 0 {
+		return span{}
+	}
+	return span{m.cfg.OPTEE.SHM.Base, m.cfg.OPTEE.SHM.Size}
 }
 
 // inRAM reports whether all of s is memory.
@@ -227,6 +260,13 @@ func (m *model) all(s span, ok func(*page) bool) bool {
 		}
 	}
 	return true
+}
+
+// each calls f for the pages of s.
+func (m *model) each(s span, f func(*page)) {
+	for a := s.base; a < s.end(); a += pageSize {
+		f(m.at(a))
+	}
 }
 
 // open reports whether s is memory that the normal world has access to. The secure world reads nothing else on its behalf, even
@@ -342,10 +382,7 @@ func (m *model) roomFor(v *verdict, more []extent, c codes) {
 // protect takes memory from the normal world.
 func (m *model) protect(extents []extent) {
 	for _, e := range extents {
-		for a := e.base; a < e.end(); a += pageSize {
-			p := m.at(a)
-			p.lent, p.who = true, e.who
-		}
+		m.each(e.span, func(p *page) { p.lent, p.who = true, e.who })
 	}
 	m.protected = true
 }
@@ -353,10 +390,7 @@ func (m *model) protect(extents []extent) {
 // giveBack returns protected memory to the normal world: it must have been scrubbed.
 func (m *model) giveBack(extents []extent) {
 	for _, e := range extents {
-		for a := e.base; a < e.end(); a += pageSize {
-			p := m.at(a)
-			p.lent, p.who = false, masters{}
-		}
+		m.each(e.span, func(p *page) { p.lent, p.who = false, masters{} })
 		clear(m.bytes(e.span))
 	}
 	m.protected = true
@@ -384,6 +418,10 @@ func (m *model) ranges() (least, most int) {
 	for _, b := range m.buffers {
 		least += len(merged(b.ranges))
 		most += len(b.ranges)
+	}
+	for _, x := range m.suspended {
+		least += len(merged(x.listed))
+		most += len(x.listed)
 	}
 	return least, most
 }

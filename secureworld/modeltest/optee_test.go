@@ -46,6 +46,7 @@ const (
 	smcRevision   = 0xBF00_FF03
 	smcOSUUID     = 0xB200_0000
 	smcOSRevision = 0xB200_0001
+	smcSHM        = 0xB200_0007
 	smcCaps       = 0xB200_0009
 	smcNoCache    = 0xB200_000A
 	smcCache      = 0xB200_000B
@@ -89,6 +90,9 @@ const (
 	attrList     = 1 << 9 // TMEM: buf_ptr is a list of pages
 )
 
+// rpcInterrupt is the return code by which a call lets the normal world take its interrupts.
+const rpcInterrupt = 0xFFFF_0004
+
 const (
 	rpcRoom   = 32 + 4*32 // of the RPC argument behind a message
 	maxParams = 127
@@ -111,9 +115,12 @@ type message struct {
 	params  []param
 
 	absent  bool           // the transport may refuse the command
+	waits   bool           // it is suspended until it is resumed
+	unclear bool           // it meets another call in its session
 	private span           // the page of an argument that is not registered
 	looked  []*transaction // shares that it names
 	listed  []span         // pages of lists that it names
+	uses    []any          // transactions and buffers that hold it, or that it names
 	results []result       // of a message that is accepted
 	short   []result       // with SHORT_BUFFER
 	data    []datum        // written to memory by a message that is accepted
@@ -132,14 +139,86 @@ type datum struct {
 	data []byte
 }
 
+// suspended is a call that waits for the normal world.
+type suspended struct {
+	*message
+	ticket uint32
+}
+
+// hold keeps the memory of a suspended call what it is, or no longer does so.
+func (g *message) hold(d int) {
+	for _, s := range g.listed {
+		g.m.at(s.base).regs += d
+	}
+	if g.private.size != 0 {
+		g.m.at(g.private.base).regs += d
+	}
+}
+
+// suspend takes over a call that waits.
+func (g *message) suspend(ticket uint32) string {
+	m := g.m
+	switch {
+	case !g.waits || g.must != 0:
+		return fmt.Sprintf("the call waits, although %q", g.why)
+	case m.resumable(g.smc, ticket) != nil:
+		return fmt.Sprintf("two calls are resumed with %#x", ticket)
+	}
+	for _, t := range g.looked {
+		t.receiver(opteeID).retrieved = yes
+	}
+	g.hold(+1)
+	m.suspended = append(m.suspended, &suspended{g, ticket})
+	m.result, m.event = uint64(ticket), "suspend"
+	return ""
+}
+
+// resume ends a suspended call.
+func (x *suspended) resume() (accepted bool, wrong string) {
+	m := x.m
+	m.suspended = slices.DeleteFunc(m.suspended, func(o *suspended) bool { return o == x })
+	x.hold(-1)
+	x.waits = false
+	accepted, wrong = x.finish()
+	m.event = "resume a call"
+	return accepted, wrong
+}
+
+// resumable gives the suspended call that a ticket is for.
+func (m *model) resumable(smc bool, ticket uint32) *suspended {
+	for _, x := range m.suspended {
+		if x.smc == smc && x.ticket == ticket {
+			return x
+		}
+	}
+	return nil
+}
+
+// inUse reports whether a suspended call needs a transaction or buffer.
+func (m *model) inUse(what any) bool {
+	for _, x := range m.suspended {
+		if slices.Contains(x.uses, what) {
+			return true
+		}
+	}
+	return false
+}
+
+// crowded notes that no more calls can be under way.
+func (m *model) crowded(v *verdict) bool {
+	full := len(m.suspended) >= int(m.cfg.OPTEE.Threads)
+	v.unless(!full, anyResult, "too many calls wait")
+	return full
+}
+
 func (g *message) cmd() uint32     { return le.Uint32(g.raw) }
 func (g *message) session() uint32 { return le.Uint32(g.raw[8:]) }
 
 // message reads the argument at offset off of b, which must end before end. The transport refuses it without an answer in the
-// argument where the verdict says so.
-func (m *model) message(smc bool, b buffered, off, end uint64, private span, withRPC bool) (*message, verdict) {
+// argument where the verdict says so. holder is the transaction or the registered buffer that b is, or nil.
+func (m *model) message(smc bool, b buffered, off, end uint64, private span, withRPC bool, holder any) (*message, verdict) {
 	var v verdict
-	g := &message{m: m, smc: smc, at: b, off: off, private: private}
+	g := &message{m: m, smc: smc, at: b, off: off, private: private, uses: []any{holder}}
 	if off%8 != 0 {
 		v.perhaps(anyResult, "misaligned argument")
 	}
@@ -173,12 +252,17 @@ func (m *model) message(smc bool, b buffered, off, end uint64, private span, wit
 
 // pools reports whether clients may lend protected memory through the ABI. A static pool takes their place over SMC.
 func (m *model) pools(smc bool) bool {
-	return m.cfg.OPTEE.DynamicPools && !(smc && m.cfg.Carveout.Size != 0)
+	return m.cfg.OPTEE.DynamicPools && !(smc && len(m.carveouts()) > 0)
 }
 
 // rules notes what is wrong with the message and what it does. It reports false for a command that this ABI does not have.
 func (g *message) rules() bool {
 	m := g.m
+	if c := g.cmd(); c == cmdInvoke || c == cmdClose {
+		for _, x := range m.suspended {
+			g.unclear = g.unclear || x.session() == g.session()
+		}
+	}
 	switch g.cmd() {
 	case cmdOpen:
 		g.open()
@@ -195,12 +279,12 @@ func (g *message) rules() bool {
 		g.perhaps(anyResult, "the result is not looked at")
 		g.absent = true
 	case cmdRegister:
-		if !g.smc {
+		if !g.smc || m.cfg.OPTEE.NoDynamicSHM {
 			return false
 		}
 		g.register()
 	case cmdUnregister:
-		if !g.smc {
+		if !g.smc || m.cfg.OPTEE.NoDynamicSHM {
 			return false
 		}
 		g.forget(false)
@@ -252,7 +336,9 @@ func (g *message) open() {
 	}
 	g.unless(len(g.params) <= 6, badParameters, "too many parameters")
 	for _, p := range g.params[2:] {
-		g.resolve(p)
+		if r := g.resolve(p); !is {
+			g.guarded(r)
+		}
 	}
 	g.unless(len(m.sessions) < m.cfg.Limits.Sessions, outOfMemory|teeBusy, "too many sessions")
 	g.done = func(reply []byte) string {
@@ -283,7 +369,14 @@ func (g *message) invoke() {
 		g.broken(anyResult, "unknown session")
 		return
 	}
-	if g.must != 0 || g.sized(refs...) {
+	if g.must != 0 {
+		return
+	}
+	if g.m.sessions[i].copier && le.Uint32(g.raw[4:]) == copierPause {
+		g.waits = true
+		return
+	}
+	if g.sized(refs...) {
 		return
 	}
 	if !g.m.sessions[i].copier {
@@ -477,11 +570,12 @@ func (g *message) resolveHandle(p param, r *ref) {
 	}
 	g.unless(internal < pageSize, anyResult, "offset in the first page")
 	t := g.m.live(handle)
-	if t == nil || t.pending || t.receiver(opteeID) == nil {
+	if t == nil || !t.ready() || t.receiver(opteeID) == nil {
 		g.broken(anyResult, "unknown handle")
 		return
 	}
 	x := t.receiver(opteeID)
+	g.uses = append(g.uses, t)
 	if t.kind == share {
 		g.looked = append(g.looked, t)
 	} else {
@@ -511,6 +605,7 @@ func (g *message) resolveCookie(p param, r *ref) {
 		g.broken(anyResult, "unknown cookie")
 		return
 	}
+	g.uses = append(g.uses, b)
 	g.unless(p.u[0] <= b.size && r.size <= b.size-min(p.u[0], b.size), anyResult, "a reference beyond the buffer")
 	g.within(r, memoryOf(b.ranges, b.protected), b.start, p.u[0])
 }
@@ -527,6 +622,7 @@ func (g *message) resolveAddress(p param, r *ref) {
 		return
 	case p.attr&attrList != 0:
 		var v verdict
+		v.unless(!m.cfg.OPTEE.NoDynamicSHM, anyResult, "no dynamic shared memory")
 		pages, start := m.list(&v, pa, r.size)
 		g.listed = append(g.listed, pages...)
 		m.accountFor(&v, g.listed, anyResult)
@@ -537,12 +633,19 @@ func (g *message) resolveAddress(p param, r *ref) {
 		return
 	}
 	s := span{pa, r.size}
-	if c := (span{m.cfg.Carveout.Base, m.cfg.Carveout.Size}); c.size != 0 && contains(c, s) {
-		g.within(r, memoryOf([]span{c}, true), 0, pa-c.base)
+	if shm := m.reserved(); shm.size != 0 && contains(shm, s) {
+		g.within(r, memoryOf([]span{shm}, false), 0, pa-shm.base)
 		return
+	}
+	for _, c := range m.carveouts() {
+		if contains(c.span, s) {
+			g.within(r, memoryOf([]span{c.span}, true), 0, pa-c.base)
+			return
+		}
 	}
 	for _, b := range m.buffers {
 		if b.protected && contains(b.ranges[0], s) {
+			g.uses = append(g.uses, b)
 			g.perhaps(anyResult, "the address of a dynamic pool")
 			g.within(r, memoryOf(b.ranges, true), 0, pa-b.ranges[0].base)
 			return
@@ -691,13 +794,10 @@ func (g *message) forget(protected bool) {
 	for _, s := range b.ranges {
 		m.touch(s)
 	}
-	if g.private.size == 0 {
-		for _, s := range b.ranges {
-			if len(g.at.ranges) > 0 && s == g.at.ranges[0] {
-				g.perhaps(anyResult, "the buffer may hold its own message")
-			}
-		}
+	if slices.Contains(g.uses, any(b)) {
+		g.perhaps(anyResult, "the buffer holds its own message")
 	}
+	g.unless(!m.inUse(b), anyResult, "a call under way uses the memory")
 	g.done = func([]byte) string {
 		m.buffers = slices.DeleteFunc(m.buffers, func(o *buffer) bool { return o == b })
 		m.event = "unregister"
@@ -713,7 +813,23 @@ func (g *message) forget(protected bool) {
 	}
 }
 
-// config is GET_PROTMEM_CONFIG: over FF-A the list has one entry, OP-TEE with read and write permission; over SMC it is empty.
+// endpoints is the list of those that a pool must be lent to over FF-A: the configured ones, or OP-TEE with read and write
+// permission.
+func (m *model) endpoints(use uint64) (b []byte) {
+	for _, u := range m.cfg.OPTEE.UseCases {
+		for _, e := range u.Endpoints {
+			if uint64(u.ID) == use {
+				b = le.AppendUint32(b, uint32(e.Endpoint)|uint32(e.Permissions)<<16)
+			}
+		}
+	}
+	if b == nil {
+		b = le.AppendUint32(b, opteeID|2<<16)
+	}
+	return b
+}
+
+// config is GET_PROTMEM_CONFIG: over FF-A it has a list of receivers; over SMC that is empty.
 func (g *message) config() {
 	m := g.m
 	if len(g.params) != 2 || g.params[0].attr&0xFF != attrValueIO {
@@ -739,19 +855,18 @@ func (g *message) config() {
 		g.results = results
 		return
 	}
-	results[2].value = 4
+	list := m.endpoints(g.params[0].u[0])
+	results[2].value = uint64(len(list))
 	g.guarded(out)
 	if g.must != 0 || g.sized(out) {
 		return
 	}
 	switch {
-	case out.size < 4:
+	case out.size < uint64(len(list)):
 		g.broken(shortBuffer, "no room")
 		g.short = results
 	default:
-		var b [4]byte
-		le.PutUint32(b[:], opteeID|2<<16)
-		g.data = append(g.data, datum{out.at, out.off, b[:]})
+		g.data = append(g.data, datum{out.at, out.off, list})
 		g.results = results
 		m.event = "list of receivers"
 	}
@@ -765,7 +880,7 @@ func (g *message) assign() {
 	}
 	u := g.params[0].u
 	t := m.live(u[0])
-	if t == nil || t.pending || t.kind == share || t.receiver(opteeID) == nil {
+	if t == nil || !t.ready() || t.kind == share || t.receiver(opteeID) == nil {
 		g.broken(anyResult, "unknown handle")
 		return
 	}
@@ -793,6 +908,9 @@ func (g *message) finish() (accepted bool, wrong string) {
 		now = append(now, b...)
 	})
 	ret := le.Uint32(now[20:])
+	if g.waits && ret == 0 {
+		return true, "the call does not wait"
+	}
 	results, done := g.results, g.done
 	switch code := resultCode(ret); {
 	case ret == 0:
@@ -845,7 +963,7 @@ func (g *message) perhapsLooked() {
 // differs compares the argument byte by byte with what the client wrote, except for what the service may write: the result and
 // its origin, the session of OPEN_SESSION, the union of value outputs, the size of memory outputs.
 func (g *message) differs(now []byte, results []result) string {
-	want := slices.Clone(g.raw)
+	want, before := slices.Clone(g.raw), g.m.read(g.at, g.off, uint64(len(g.raw)))
 	copy(want[20:28], now[20:28])
 	if g.cmd() == cmdOpen {
 		copy(want[8:12], now[8:12])
@@ -867,7 +985,7 @@ func (g *message) differs(now []byte, results []result) string {
 		}
 	}
 	for i := range want {
-		if want[i] != now[i] {
+		if want[i] != now[i] && now[i] != before[i] {
 			return fmt.Sprintf("byte %d of the argument is %#x, want %#x", i, now[i], want[i])
 		}
 	}
@@ -905,6 +1023,8 @@ func (c *call) service(a *answer) {
 		rest = c.relinquish(h, c.w(3) == serviceRelease)
 	case serviceWithArg:
 		rest = c.withHandle(a, h)
+	case serviceResume:
+		rest = c.resumeFFA()
 	case serviceAsync:
 	default:
 		rest = func(out *regs) string {
@@ -938,7 +1058,7 @@ func (c *call) relinquish(h uint64, protected bool) func(*regs) string {
 	}
 	return func(out *regs) string {
 		var x *receiver
-		if t != nil && !t.pending {
+		if t != nil && t.ready() {
 			x = t.receiver(opteeID)
 		}
 		switch {
@@ -948,6 +1068,10 @@ func (c *call) relinquish(h uint64, protected bool) func(*regs) string {
 		case (t.kind == share) == protected:
 			if out[3] == 0 {
 				return "memory of another kind is released"
+			}
+		case m.inUse(t):
+			if out[3] == 0 {
+				return "memory in use is released"
 			}
 		case out[3] != 0:
 			return "memory is not released"
@@ -983,12 +1107,14 @@ func (c *call) withHandle(a *answer, h uint64) func(*regs) string {
 	v := verdict{}
 	var g *message
 	t := m.live(h)
-	if t == nil || t.pending || t.kind != share || t.receiver(opteeID) == nil {
+	full := m.crowded(&v)
+	if t == nil || !t.ready() || t.kind != share || t.receiver(opteeID) == nil {
 		v.broken(anyResult, "not memory that is shared with OP-TEE")
 	} else {
 		b := memoryOf(t.ranges, false)
 		var more verdict
-		g, more = m.message(false, b, uint64(c.w(6)), b.size, span{}, true)
+		g, more = m.message(false, b, uint64(c.w(6)), b.size, span{}, true, t)
+		a.skip = g.unclear
 		v.join(more)
 		if c.w(7) != 0 {
 			v.perhaps(anyResult, "w7 is not zero")
@@ -1003,19 +1129,39 @@ func (c *call) withHandle(a *answer, h uint64) func(*regs) string {
 				g.perhapsLooked()
 			}
 			m.event = ""
-			if out[3] == 0xFFFF_000D {
-				return "BUSY although no other call is under way"
+			if out[3] == 0xFFFF_000D != full {
+				return "BUSY is for when too many calls are under way"
 			}
 			return v.refused(resultCode(uint32(out[3])))
 		}
 		switch {
 		case v.must != 0:
 			return v.accepted()
+		case out[4] == 2:
+			t.receiver(opteeID).retrieved = yes
+			return g.suspend(uint32(out[7]))
 		case out[4] != 0:
-			return "the call is not done"
+			return "the call asks for something"
 		}
 		t.receiver(opteeID).retrieved = yes
 		_, wrong := g.finish()
+		return wrong
+	}
+}
+
+// resumeFFA is YIELDING_CALL_RESUME.
+func (c *call) resumeFFA() func(*regs) string {
+	x := c.m.resumable(false, c.w(7))
+	return func(out *regs) string {
+		switch {
+		case x == nil && out[3] == 0:
+			return "a call that does not wait is resumed"
+		case x == nil:
+			return ""
+		case out[3] != 0 || out[4] != 0:
+			return "the call does not end"
+		}
+		_, wrong := x.resume()
 		return wrong
 	}
 }
@@ -1070,20 +1216,30 @@ func (c *call) fast() *answer {
 		return exact(2, 0)
 	case smcOSRevision:
 		return exact(uint64(m.cfg.OPTEE.Major), uint64(m.cfg.OPTEE.Minor), uint64(m.cfg.OPTEE.Build))
-	case smcNoCache:
+	case smcNoCache, smcCache:
+		if len(m.suspended) > 0 {
+			return exact(2)
+		}
+		if c.f == smcCache {
+			return exact(0)
+		}
 		return exact(7)
-	case smcCache:
-		return exact(0)
+	case smcSHM:
+		if s := m.reserved(); s.size != 0 {
+			return exact(0, s.base, s.size, 1)
+		}
 	case smcThreads:
 		return exact(0, uint64(m.cfg.OPTEE.Threads))
 	case smcProtmem:
-		if s := m.cfg.Carveout; s.Size != 0 {
-			u, _ := m.useCase(uint64(m.cfg.CarveoutUse))
-			return exact(0, s.Base, s.Size, u.paBits)
-		}
 		return &answer{keep: 4, check: func(out *regs) (bool, string) {
-			if out[0] == 0 {
-				return true, "there is no static pool"
+			pools := m.carveouts()
+			for _, p := range pools {
+				if out[0] == 0 && p.span == (span{out[1], out[2]}) && out[3] >= 32 && out[3] <= 64 {
+					return true, ""
+				}
+			}
+			if out[0] == 0 || len(pools) > 0 {
+				return true, fmt.Sprintf("the static pool is %x", out[:4])
 			}
 			return false, ""
 		}}
@@ -1093,7 +1249,9 @@ func (c *call) fast() *answer {
 		}
 		return &answer{keep: 4, check: func(out *regs) (bool, string) {
 			static, dynamic := out[1]>>8&1 != 0, out[1]>>9&1 != 0
-			if out[0] != 0 || out[1]>>2&1 == 0 || static != (m.cfg.Carveout.Size != 0) || dynamic != m.pools(true) {
+			shm, registered := out[1]&1 != 0, out[1]>>2&1 != 0
+			if out[0] != 0 || shm != (m.reserved().size != 0) || registered == m.cfg.OPTEE.NoDynamicSHM ||
+				static != (len(m.carveouts()) > 0) || dynamic != m.pools(true) {
 				return true, fmt.Sprintf("capabilities %x", out[:4])
 			}
 			return true, ""
@@ -1110,8 +1268,16 @@ func (c *call) yielding() *answer {
 	ref := uint64(c.w(1))<<32 | uint64(c.w(2))
 	switch c.f {
 	case smcWithArg, smcWithRPCArg:
+		m.crowded(&v)
 		s := span{ref, pageSize}
+		shm := m.reserved()
 		switch {
+		case shm.size != 0 && contains(shm, span{ref, 32}):
+			var more verdict
+			g, more = m.message(true, memoryOf([]span{shm}, false), ref-shm.base, shm.size, span{}, c.f == smcWithRPCArg, nil)
+			v.join(more)
+		case m.cfg.OPTEE.NoDynamicSHM:
+			v.broken(anyResult, "not in reserved shared memory")
 		case ref%pageSize != 0 || !m.open(s):
 			v.broken(anyResult, "the argument is not in a page of the normal world")
 		default:
@@ -1119,22 +1285,36 @@ func (c *call) yielding() *answer {
 				v.perhaps(anyResult, "the argument is in a page that is shared over FF-A")
 			}
 			var more verdict
-			g, more = m.message(true, memoryOf([]span{s}, false), 0, pageSize, s, c.f == smcWithRPCArg)
+			g, more = m.message(true, memoryOf([]span{s}, false), 0, pageSize, s, c.f == smcWithRPCArg, nil)
 			v.join(more)
 		}
 	case smcWithRegd:
+		m.crowded(&v)
 		b, off := m.buffer(ref), uint64(c.w(3))
 		if b == nil || b.protected || off > b.size {
 			v.broken(anyResult, "unknown cookie or offset")
 			break
 		}
 		var more verdict
-		g, more = m.message(true, memoryOf(b.ranges, false), b.start+off, b.start+b.size, span{}, true)
+		g, more = m.message(true, memoryOf(b.ranges, false), b.start+off, b.start+b.size, span{}, true, b)
 		v.join(more)
-	default:
+	case smcFromRPC:
+		if x := m.resumable(true, c.w(3)); x != nil {
+			return &answer{keep: 4, check: func(out *regs) (bool, string) {
+				if out[0] != 0 {
+					return true, "the call does not end"
+				}
+				return x.resume()
+			}}
+		}
 		v.broken(anyResult, "no such call is waiting")
+	default:
+		v.broken(anyResult, "no such call")
 	}
-	return &answer{keep: 4, check: func(out *regs) (bool, string) {
+	return &answer{keep: 4, skip: g != nil && g.unclear, check: func(out *regs) (bool, string) {
+		if out[0] == rpcInterrupt && g != nil && v.must == 0 {
+			return true, g.suspend(uint32(out[3]))
+		}
 		if out[0] != 0 {
 			m.event = ""
 			if out[0] > 9 && out[0] != ^uint64(0) {

@@ -112,7 +112,7 @@ func (c *call) vault(a *answer) {
 	switch {
 	case what < vaultRetrieve || what > vaultWrite:
 		v.broken(notSupported, "no such request")
-	case t == nil || t.pending:
+	case t == nil || !t.ready():
 		v.broken(invalid, "unknown handle")
 	default:
 		if r = t.receiver(vaultID); r == nil {
@@ -177,9 +177,10 @@ func (c *call) vault(a *answer) {
 
 // Commands of the copier.
 const (
-	copierCopy = iota // p0 input to p1 output; never from protected to open memory
-	copierFill        // p0 output with the byte in p1.a
-	copierSwap        // p0.a and p0.b
+	copierCopy  = iota // p0 input to p1 output; never from protected to open memory
+	copierFill         // p0 output with the byte in p1.a
+	copierSwap         // p0.a and p0.b
+	copierPause        // waits until it is resumed; its parameters stay in use
 )
 
 // copierLimit bounds the bytes of one command.
@@ -232,6 +233,12 @@ func (copier) Invoke(c *tee.Call) optee.Result {
 			return optee.ErrorBadParameters
 		}
 		p[0].A, p[0].B = p[0].B, p[0].A
+		return optee.Success
+	}
+	if c.Command == copierPause {
+		if c.Step++; c.Step == 1 {
+			return c.Interrupt()
+		}
 		return optee.Success
 	}
 	return optee.ErrorNotSupported

@@ -23,7 +23,7 @@ type use struct {
 	from      int // identity of the step
 	reg       int
 	poke, off int
-	size      int
+	size      int // 4 or 8
 }
 
 // step is one call of one processor, or a reset.
@@ -153,6 +153,8 @@ func (x *machine) resolve(s *step) (r regs, pokes []poke) {
 		v, ok := x.results[u.from]
 		switch {
 		case !ok:
+		case u.poke < 0 && u.size == 4:
+			r[u.reg] = v
 		case u.poke < 0:
 			r[u.reg], r[u.reg+1] = v&0xFFFF_FFFF, v>>32
 		default:
@@ -188,6 +190,11 @@ func (x *machine) do(s *step) (out *failure) {
 	m := x.model
 	a := m.predict(&in)
 	r := in
+	if a.skip {
+		x.events["skipped"]++
+		x.out = r
+		return x.check(s)
+	}
 	if x.faults.smc != nil {
 		x.faults.smc(x, s, &r)
 	} else {
@@ -255,6 +262,8 @@ func (x *machine) poke(p poke) string {
 		if x.model.inRAM(span{addr, n}) {
 			want := bus.OKAY
 			if x.model.may(addr, bus.NSAIDAP, false, true) {
+				page := x.model.at(addr)
+				page.dirty = page.paused
 				copy(x.model.bytes(span{addr, n}), b[:n])
 			} else {
 				want = x.denied()
@@ -347,7 +356,7 @@ func (x *machine) probe(addr uint64, rng *rand.Rand) string {
 	if v, r := x.secure.Load(addr, 8); v != value || r != bus.OKAY {
 		return fmt.Sprintf("after writes of all masters %#x holds %#x: %v, want %#x", addr, v, r, value)
 	}
-	if value != old && rng.IntN(4) != 0 {
+	if value != old && (m.at(addr).paused || rng.IntN(4) != 0) {
 		value = old
 	}
 	if r := x.secure.Store(addr, 8, value); r != bus.OKAY {
