@@ -6,6 +6,6 @@
 // TZC-400. Specifications: SMCCC (DEN0028), PSCI (DEN0022), FF-A (DEN0077A, DEN0140), the OP-TEE message protocol, TZC-400
 // (DDI 0504).
 //
-// Read config.go, then world.go (the dispatcher), smccc.go and psci.go. The SPMC is in spmc, OP-TEE's service in optee, page
-// ownership in memory, the policy of the controller in firewall.
+// Read config.go, then world.go (the dispatcher), smccc.go and psci.go. The SPMC is in spmc, OP-TEE's service in tee, its
+// applications in pta, page ownership in memory, the policy of the controller in firewall.
 package secureworld

@@ -3,7 +3,9 @@ package secureworld
 import (
 	"testing"
 
+	"gatehouse/ffa"
 	"gatehouse/secureworld/pta"
+	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
@@ -315,5 +317,117 @@ func TestApplicationTwice(t *testing.T) {
 	cfg.OPTEE.NewTAs = func() []tee.PseudoTA { return []tee.PseudoTA{new(recorder), new(recorder)} }
 	if err := New(cfg).Reset(r.h); err == nil {
 		t.Error("two applications with one UUID are accepted")
+	}
+}
+
+// patient is an application that sleeps first and waits then.
+type patient struct{}
+
+var patientUUID = smc.UUID{0x9A, 15: 0x71}
+
+func (patient) UUID() smc.UUID              { return patientUUID }
+func (patient) Properties() tee.Properties  { return 0 }
+func (patient) Open(*tee.Call) optee.Result { return optee.Success }
+func (patient) Close(uint32)                {}
+func (patient) Invoke(c *tee.Call) optee.Result {
+	c.Step++
+	switch c.Step {
+	case 1:
+		return c.Sleep(5)
+	case 2:
+		return c.Wait(9, 0)
+	}
+	return c.Answer.Result
+}
+
+// Nobody would wake who begins to wait once it has been cancelled.
+func TestWaitAfterCancel(t *testing.T) {
+	everyWay(t, func(t *testing.T, c *caller) {
+		s := c.open(patientUUID)
+		call := func() *yield {
+			m := invokeArg(s, 0)
+			m.CancelID = 7
+			y := c.begin(1, m)
+			y.want("sleep", optee.RPCSuspend, in(5, 0, 0))
+			return y
+		}
+		y := call()
+		c.want("cancel", c.call1(optee.Arg{Cmd: optee.CmdCancel, Session: s, CancelID: 7}), optee.Success, optee.OriginTEE)
+		c.want("wait", y.answer(0).result(), optee.ErrorCancel, optee.OriginTrustedApp)
+		y = call().answer(0)
+		y.want("wait", optee.RPCNotification, in(0, 9, 0))
+		c.want("wait", y.answer(0).result(), optee.Success, optee.OriginTEE)
+	}, func(c *Config) { c.OPTEE.NewTAs = func() []tee.PseudoTA { return []tee.PseudoTA{patient{}} } })
+}
+
+// What one VM has is not another one's, nor the hypervisor's: sessions, calls under way, memory. Secure partitions are no
+// clients at all.
+func TestClientsAreSeparate(t *testing.T) {
+	r := hypervisor(t)
+	share := func(vm uint64) uint64 {
+		x := transaction(ffa.Share, 0, ffa.Constituent{Address: slotAddr + vm*page, Pages: 1})
+		x.Sender = ffa.EndpointID(vm)
+		return r.sent(ffa.Share, ffa.Version1_2, x)
+	}
+	shm := map[uint64]uint64{0: share(0), 5: share(5), 6: share(6)}
+	service := func(vm uint64, payload ...uint64) [5]uint64 {
+		got := r.call(append([]uint64{0x8400_006F, vm<<16 | opteeID, 0}, payload...)...)
+		if got[0] != 0x8400_0070 || got[1] != opteeID<<16|vm {
+			t.Fatalf("request of VM %d: %x", vm, got[:8])
+		}
+		return [5]uint64(got[3:])
+	}
+	send := func(vm, handle uint64, a optee.Arg) [5]uint64 {
+		r.write(slotAddr+vm*page, a.AppendTo(nil))
+		return service(vm, 0x8000_0000, handle&0xFFFF_FFFF, handle>>32)
+	}
+	message := func(vm uint64, a optee.Arg) optee.Arg {
+		if got := send(vm, shm[vm], a); got != [5]uint64{} {
+			t.Fatalf("%v of VM %d: %x", a.Cmd, vm, got)
+		}
+		return r.argAt(slotAddr + vm*page)
+	}
+	s := message(5, openArg(optee.ProbeUUID(), 0)).Session
+	under := send(5, shm[5], invokeArg(s, optee.ProbeCmdSleep, in(1, 0, 0)))
+	if under[0] != 0 || under[1] != 1 {
+		t.Fatalf("sleep: %x", under)
+	}
+	memref := func(h uint64) optee.Param {
+		return optee.FMemParam(optee.AttrFMemInput, optee.FMem{Size: 4, GlobalID: h})
+	}
+	for _, vm := range []uint64{0, 6} {
+		own := message(vm, openArg(optee.ProbeUUID(), 0)).Session
+		for what, a := range map[string]optee.Arg{
+			"call": invokeArg(s, optee.ProbeCmdResult, in(7, 0, 0)), "close": {Cmd: optee.CmdCloseSession, Session: s}, "cancel": {Cmd: optee.CmdCancel, Session: s},
+			"memory": invokeArg(own, optee.ProbeCmdMemory, memref(shm[5]), out(0, 0, 0)),
+		} {
+			before := r.state()
+			r.result(what, message(vm, a), optee.ErrorBadParameters)
+			r.same(what, before)
+		}
+		before := r.state()
+		if got := service(vm, 0x8000_0001, 0, 0, 0, under[4]); got != [5]uint64{0xFFFF_0006} {
+			t.Errorf("resume by %d: %x", vm, got)
+		}
+		if got := send(vm, shm[5], openArg(optee.ProbeUUID(), 0)); got != [5]uint64{0xFFFF_0006} {
+			t.Errorf("message of %d in memory of VM 5: %x", vm, got)
+		}
+		if got := service(vm, 3, shm[5]&0xFFFF_FFFF, shm[5]>>32); got != [5]uint64{} {
+			t.Errorf("UNREGISTER_SHM by %d: %x", vm, got)
+		}
+		r.same("what is another one's", before)
+		r.result("own memory", message(vm, invokeArg(own, optee.ProbeCmdMemory, memref(shm[vm]), out(0, 0, 0))), optee.Success)
+	}
+	if got := service(5, 0x8000_0001, 0, 0, 0, under[4]); got[0] != 0 || got[1] != 0 {
+		t.Errorf("resume by the VM itself: %x", got)
+	}
+	// A partition neither calls nor sends memory.
+	f := tee.NewFFA(r.w.service)
+	if _, err := f.Direct(first, [5]uint64{2}); ffa.CodeOf(err) != ffa.InvalidParameters {
+		t.Errorf("request of a partition: %v", err)
+	}
+	o := spmc.Offer{Kind: ffa.Share, Sender: first, Permissions: ffa.DataRW}
+	if _, err := f.Offer(&o); ffa.CodeOf(err) != ffa.Denied {
+		t.Errorf("memory of a partition: %v", err)
 	}
 }

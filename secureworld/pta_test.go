@@ -39,13 +39,6 @@ func (p pool) param(attr optee.Attr, off, size uint64) optee.Param {
 	return p.c.mem(attr, p.ref, p.addr, off, size)
 }
 
-func (p pool) put(off uint64, b []byte) {
-	p.c.Helper()
-	if resp := p.c.s.Write(p.addr+off, b); resp != bus.OKAY {
-		p.c.Fatal(resp)
-	}
-}
-
 func (p pool) get(off uint64, n int) []byte {
 	p.c.Helper()
 	b := make([]byte, n)

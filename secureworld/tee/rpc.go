@@ -3,6 +3,8 @@ package tee
 import (
 	"encoding/binary"
 
+	"gatehouse/platform/event"
+	"gatehouse/secureworld/trace"
 	"gatehouse/smc/optee"
 )
 
@@ -129,6 +131,7 @@ func (s *Service) collect(t *thread) {
 	}
 	var a optee.Arg
 	answer.Result = optee.Result(binary.LittleEndian.Uint32(b[20:]))
+	s.answered(t, b[:])
 	if q.cmd == optee.RPCSHMAlloc {
 		answer.Buffer = -1
 		if answer.Result == optee.Success {
@@ -156,6 +159,21 @@ func (s *Service) collect(t *thread) {
 	if t.state.cancelled && q.cancellable() {
 		answer.Result = optee.ErrorCancel
 	}
+}
+
+// answered tells of a request that the client has dealt with, in its words.
+func (s *Service) answered(t *thread, b []byte) {
+	if !s.log.On(event.OPTEE) {
+		return
+	}
+	q := &t.request
+	sent := optee.Arg{Cmd: optee.Command(q.cmd), Params: q.params[:q.n]}
+	back := optee.Arg{Ret: optee.Result(binary.LittleEndian.Uint32(b[20:]))}
+	if n, err := optee.ParseParamCount(b); err == nil && n <= rpcParams {
+		back.Parse(b)
+	}
+	name, fields := sent.RPCFields(t.abi == abiFFA)
+	s.log.Emit(event.OPTEE, "optee", name, trace.Reply(trace.Call(nil, fields), "", back.RPCResultFields(&sent, t.abi == abiFFA))...)
 }
 
 // adopt takes the memory that SHM_ALLOC brought.

@@ -226,6 +226,28 @@ func (a *Arg) ResultFields() []smc.Field {
 	return fields
 }
 
+// RPCFields decodes an RPC argument as the secure world sends it, and RPCResultFields the one that comes back: of its parameters
+// those that count as results of the request.
+func (a *Arg) RPCFields(ffa bool) (name string, fields []smc.Field) {
+	for i := range a.Params {
+		p := &a.Params[i]
+		fields = append(fields, smc.Field{Name: "p" + strconv.Itoa(i), Value: uint64(p.Attr), Text: p.text(ffa)})
+	}
+	return "OPTEE_RPC_" + RPCCommand(a.Cmd).String(), fields
+}
+
+// RPCResultFields is described at RPCFields; sent is the request.
+func (a *Arg) RPCResultFields(sent *Arg, ffa bool) []smc.Field {
+	fields := []smc.Field{resultField(uint64(a.Ret))}
+	for i := range a.Params {
+		p := &a.Params[i]
+		if i < len(sent.Params) && (sent.Params[i].Attr.Output() || RPCCommand(sent.Cmd) == RPCSHMAlloc && a.Ret == Success) {
+			fields = append(fields, smc.Field{Name: "p" + strconv.Itoa(i), Value: uint64(p.Attr), Text: p.text(ffa)})
+		}
+	}
+	return fields
+}
+
 func (p *Param) text(ffa bool) string {
 	s := p.Attr.String()
 	switch {

@@ -63,6 +63,27 @@ func TestDescribeReply(t *testing.T) {
 	}
 }
 
+func TestDescribeRPC(t *testing.T) {
+	for _, c := range []struct {
+		sent, back Arg
+		want       string
+	}{
+		{Arg{Cmd: 3, Params: []Param{ValueParam(AttrValueOutput, 0, 0, 0)}}, Arg{Params: []Param{ValueParam(AttrValueOutput, 5, 6, 0)}},
+			"OPTEE_RPC_GET_TIME p0=VALUE_OUTPUT{0x0,0x0,0x0} SUCCESS p0=VALUE_OUTPUT{0x5,0x6,0x0}"},
+		{Arg{Cmd: 4, Params: []Param{ValueParam(AttrValueInput, 1, 9, 0)}}, Arg{Ret: ErrorCommunication, Params: []Param{ValueParam(AttrValueInput, 5, 6, 0)}},
+			"OPTEE_RPC_NOTIFICATION p0=VALUE_INPUT{0x1,0x9,0x0} COMMUNICATION"},
+		{Arg{Cmd: 6, Params: []Param{ValueParam(AttrValueInput, 1, 600, 8)}}, Arg{Params: []Param{FMemParam(AttrFMemOutput, FMem{Size: 600, GlobalID: 0x70001})}},
+			"OPTEE_RPC_SHM_ALLOC p0=VALUE_INPUT{0x1,0x258,0x8} SUCCESS p0=MEM_OUTPUT{0x0+0x258@0x70001}"},
+		{Arg{Cmd: 99}, Arg{Ret: ErrorNotSupported, Params: make([]Param, 1)}, "OPTEE_RPC_0x63 NOT_SUPPORTED"},
+	} {
+		name, fields := c.sent.RPCFields(true)
+		got := smc.Format(name, append(fields, c.back.RPCResultFields(&c.sent, true)...))
+		if got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+}
+
 func TestDescribeServices(t *testing.T) {
 	for _, c := range []struct {
 		payload [5]uint64
