@@ -30,7 +30,8 @@ func callCases() (cases []testCase) {
 		add(c)
 		add(testCase{name: fmt.Sprintf("call/smc/tsc/%s", w), in: w, body: "smc #0xabcd", hcr: hcrTSC, hvc: w == ns1})
 		add(testCase{name: fmt.Sprintf("call/brk/%s", w), in: w, body: "brk #0x77", resume: 1})
-		add(testCase{name: fmt.Sprintf("call/undefined/%s", w), in: w, body: ".word 0\n.word 0x00001234\n.word 0xffffffff\ndrps\ndcps1 #1\nhlt #1", resume: 6})
+		add(testCase{name: fmt.Sprintf("call/undefined/%s", w), in: w,
+			body: ".word 0\n.word 0x00001234\n.word 0xffffffff\ndrps\ndcps1 #1\nhlt #1", resume: 6})
 	}
 	add(testCase{name: "call/eret/ns-el0", in: ns0, body: "eret"})
 	add(testCase{name: "call/eret/s-el0", in: s0, body: "eret"})

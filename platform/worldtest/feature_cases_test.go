@@ -41,8 +41,10 @@ func featureCases() (cases []testCase) {
 			}
 			// The saved state, and the one at each vector, by SCTLR_ELx.SPAN and DSSBS.
 			for _, sctlr := range []uint64{0, span, dssbs, span | dssbs} {
-				c := testCase{name: fmt.Sprintf("pstate/%s/%x/sctlr%x", w, state, sctlr), in: w, pstate: state | state<<11&psSSBS, only: "max", body: "svc #1",
-					setup: msr("sctlr_el1", 0x30500800|sctlr) + msr("sctlr_el2", 0x30c50830|sctlr&dssbs) + msr("sctlr_el3", 0x30c50830|sctlr&dssbs)}
+				c := testCase{name: fmt.Sprintf("pstate/%s/%x/sctlr%x", w, state, sctlr), in: w, pstate: state | state<<11&psSSBS,
+					only: "max", body: "svc #1",
+					setup: msr("sctlr_el1", 0x30500800|sctlr) + msr("sctlr_el2", 0x30c50830|sctlr&dssbs) +
+						msr("sctlr_el3", 0x30c50830|sctlr&dssbs)}
 				add(c)
 				c.name += "/smc"
 				c.body = "smc #1"
@@ -138,17 +140,20 @@ func featureCases() (cases []testCase) {
 		line := func(esr uint64, elr string, more string) string {
 			return fmt.Sprintf(" EL%d+%x esr=%x elr=body+%s spsr=%x%s at=%x\n", target, offset, esr, elr, status, more, 0x3c1|target<<2)
 		}
-		add(testCase{name: fmt.Sprintf("alignment/sp/%s", w), in: w, alone: true, setup: "mrs x0, " + sctlr + "; orr x0, x0, #0x18; msr " + sctlr + ", x0\n", resume: 2,
+		add(testCase{name: fmt.Sprintf("alignment/sp/%s", w), in: w, alone: true,
+			setup: "mrs x0, " + sctlr + "; orr x0, x0, #0x18; msr " + sctlr + ", x0\n", resume: 2,
 			body: "mov x2, sp; add sp, sp, #8; ldr x0, [sp]; str x0, [sp, #8]!; mov sp, x2; ldr x0, [sp]",
 			arch: line(0x26<<26|1<<25, "8", "") + line(0x26<<26|1<<25, "c", "") + " done\n"})
-		add(testCase{name: fmt.Sprintf("alignment/device/%s", w), in: w, alone: true, setup: identity(base, 0) + mapPage(base, page, scratch|descPage|descUser|1<<2) + on, resume: 2,
+		add(testCase{name: fmt.Sprintf("alignment/device/%s", w), in: w, alone: true,
+			setup: identity(base, 0) + mapPage(base, page, scratch|descPage|descUser|1<<2) + on, resume: 2,
 			body: ldr("x1", page+1) + "ldr x0, [x1]; str x0, [x1]; ldrb w0, [x1]; show",
 			arch: line(ec<<26|1<<25|0x21, "4", " far=60000001") + line(ec<<26|1<<25|0x61, "8", " far=60000001") + " x0=0\n done\n"})
 
 		// Debug registers hold what is written; the OS lock.
 		if w.el() > 0 {
 			body := "mrs x0, oslsr_el1; show; mov x0, #1; msr oslar_el1, x0; mrs x0, oslsr_el1; show; mrs x0, mdscr_el1; show; msr oslar_el1, xzr; mrs x0, oslsr_el1; show\n"
-			for _, reg := range []string{"mdscr_el1", "dbgbvr0_el1", "dbgbcr0_el1", "dbgbvr5_el1", "dbgbcr5_el1", "dbgwvr0_el1", "dbgwcr0_el1", "dbgwvr3_el1", "dbgwcr3_el1", "dbgbvr6_el1", "dbgwvr4_el1", "osdlr_el1"} {
+			for _, reg := range []string{"mdscr_el1", "dbgbvr0_el1", "dbgbcr0_el1", "dbgbvr5_el1", "dbgbcr5_el1", "dbgwvr0_el1",
+				"dbgwcr0_el1", "dbgwvr3_el1", "dbgwcr3_el1", "dbgbvr6_el1", "dbgwvr4_el1", "osdlr_el1"} {
 				body += "ldr x0, =0x1e4; msr " + reg + ", x0; mrs x0, " + reg + "; show\nmsr " + reg + ", xzr; mrs x0, " + reg + "; show\n"
 			}
 			add(testCase{name: fmt.Sprintf("debug/%s", w), in: w, resume: 20, body: body, after: msr("mdscr_el1", 0)})
@@ -156,7 +161,8 @@ func featureCases() (cases []testCase) {
 	}
 	// The geometry of the caches.
 	for n := range uint64(8) {
-		cases = append(cases, testCase{name: fmt.Sprintf("cache/%d", n), in: el3, only: "cortex-a57", body: msr("csselr_el1", n) + "isb; mrs x0, csselr_el1; show; mrs x0, ccsidr_el1; show; mrs x0, clidr_el1; show; mrs x0, ctr_el0; show; msr csselr_el1, xzr"})
+		cases = append(cases, testCase{name: fmt.Sprintf("cache/%d", n), in: el3, only: "cortex-a57",
+			body: msr("csselr_el1", n) + "isb; mrs x0, csselr_el1; show; mrs x0, ccsidr_el1; show; mrs x0, clidr_el1; show; mrs x0, ctr_el0; show; msr csselr_el1, xzr"})
 	}
 	return cases
 }
@@ -175,8 +181,19 @@ func controlCases() (cases []testCase) {
 		{"esr_el1", 1<<32 - 1}, {"mdcr_el3", 0x30600}, {"vbar_el1", ^uint64(0x7ff)},
 	} {
 		for _, v := range []uint64{^uint64(0), 0, 0x5555555555555555} {
-			c := testCase{name: fmt.Sprintf("control/%s/%x", reg.name, v&0xff), in: el3, only: "cortex-a57", el2: reg.name == "hcr_el2" || reg.name[len(reg.name)-1] == '2'}
-			c.body = fmt.Sprintf("mrs x2, scr_el3; mrs x4, cptr_el3; ldr x1, =%#x; msr %[2]s, x1; mrs x0, %[2]s; msr scr_el3, x2; msr cptr_el3, x4; ldr x3, =%#[3]x; and x0, x0, x3; show", v, reg.name, reg.mask)
+			c := testCase{name: fmt.Sprintf("control/%s/%x", reg.name, v&0xff), in: el3, only: "cortex-a57",
+				el2: reg.name == "hcr_el2" || reg.name[len(reg.name)-1] == '2'}
+			c.body = fmt.Sprintf(`
+				mrs	x2, scr_el3
+				mrs	x4, cptr_el3
+				ldr	x1, =%#x
+				msr	%[2]s, x1
+				mrs	x0, %[2]s
+				msr	scr_el3, x2
+				msr	cptr_el3, x4
+				ldr	x3, =%#[3]x
+				and	x0, x0, x3
+				show`, v, reg.name, reg.mask)
 			cases = append(cases, c)
 		}
 	}

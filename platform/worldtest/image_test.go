@@ -47,9 +47,9 @@ type testCase struct {
 	// pstate changes the process state that the body is entered with, by exclusive or: {D, A, I, F} set, and SP_ELx above
 	// EL0.
 	pstate uint64
-	// setup and after are assembly for EL3, executed before and after the body. body is what the case tests; where it goes
-	// on to its end the case prints "done".
-	setup, body, after string
+	// setup and after are assembly for EL3, executed before and after the body, and between where the body says "between". body
+	// is what the case tests; where it goes on to its end the case prints "done".
+	setup, body, between, after string
 	// resume is how many exceptions are resumed at the instruction behind the one that took it.
 	resume int
 	// quiet says what a sweep does not print: quietUndefined, quietExecuted.
@@ -156,6 +156,7 @@ func assemble(cases []testCase) []byte {
 	p("	.macro call imm\n	.if CALL == 0\n	svc \\imm\n	.elseif CALL == 1\n	smc \\imm\n	.else\n	hvc \\imm\n	.endif\n	.endm")
 	p("	.macro done\n	call #0xff00\n	.endm")
 	p("	.macro show\n	call #0xff01\n	.endm")
+	p("	.macro between\n	call #0xff03\n	.endm")
 	p("	.macro executed\n	call #0xff02\n	.endm")
 	p("	.macro function\n	stp x29, x30, [sp, #-16]!\n	.endm")
 	p("	.macro return\n	ldp x29, x30, [sp], #16\n	ret\n	.ltorg\n	.balign 4\n	.endm")
@@ -174,7 +175,7 @@ func assemble(cases []testCase) []byte {
 		p("	.section .bodies, \"ax\"\n	.balign 64\nbody%d:", i)
 		p("%s", c.body)
 		p("	done\n	.ltorg\nend%d:", i)
-		for _, f := range []struct{ name, code string }{{"setup", c.setup}, {"after", c.after}} {
+		for _, f := range []struct{ name, code string }{{"setup", c.setup}, {"between", c.between}, {"after", c.after}} {
 			if f.code != "" {
 				p("	.text\n%s%d:	function\n%s\n	return", f.name, i, f.code)
 			}
@@ -182,12 +183,11 @@ func assemble(cases []testCase) []byte {
 	}
 	p("	.section .rodata\n	.balign 8\n	.global kases\nkases:")
 	for i, c := range cases {
-		setup, after := "0", "0"
-		if c.setup != "" {
-			setup = fmt.Sprintf("setup%d", i)
-		}
-		if c.after != "" {
-			after = fmt.Sprintf("after%d", i)
+		function := func(name, code string) string {
+			if code == "" {
+				return "0"
+			}
+			return fmt.Sprintf("%s%d", name, i)
 		}
 		scr, hcr, pstate := uint64(3<<4|scrRW|scrHCE)|c.scr, uint64(hcrRW)|c.hcr, uint64(psD|psA|psI|psF)|uint64(c.in.el())<<2
 		if c.in.nonSecure() {
@@ -199,7 +199,8 @@ func assemble(cases []testCase) []byte {
 		if c.raw {
 			c.quiet |= raw
 		}
-		p("	.quad name%d, %#x, %#x, %#x, body%d, end%d, %d, %d, %s, %s", i, scr&^c.scrClear, hcr&^c.hcrClear, pstate^c.pstate, i, i, c.resume, c.quiet, setup, after)
+		p("	.quad name%d, %#x, %#x, %#x, body%d, end%d, %d, %d, %s, %s, %s", i, scr&^c.scrClear, hcr&^c.hcrClear, pstate^c.pstate, i, i, c.resume, c.quiet,
+			function("setup", c.setup), function("between", c.between), function("after", c.after))
 	}
 	p("	.quad 0")
 	for i, c := range cases {

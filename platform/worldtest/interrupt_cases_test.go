@@ -38,7 +38,8 @@ func interruptCases() (cases []testCase) {
 						if w.el() > 0 {
 							body += "mrs x0, isr_el1; show\n"
 						}
-						add(testCase{name: name, in: w, scr: scr.v, hcr: hcr.v, el2: hcr.v != 0, pstate: masked ^ (psI | psF), setup: pend(intid), body: body, resume: 1})
+						add(testCase{name: name, in: w, scr: scr.v, hcr: hcr.v, el2: hcr.v != 0, pstate: masked ^ (psI | psF),
+							setup: pend(intid), body: body, resume: 1})
 					}
 				}
 			}
@@ -90,8 +91,9 @@ func interruptCases() (cases []testCase) {
 				if w.el() > 0 {
 					body = "mrs x0, isr_el1; show\n"
 				}
-				add(testCase{name: fmt.Sprintf("virtual/%s/%s/masked%x", v.name, w, masked>>6), in: w, hcr: v.v, pstate: masked ^ (psA | psI | psF),
-					body: body, resume: 1, after: print("hcr_el2")})
+				add(testCase{name: fmt.Sprintf("virtual/%s/%s/masked%x", v.name, w, masked>>6), in: w, hcr: v.v,
+					pstate: masked ^ (psA | psI | psF),
+					body:   body, resume: 1, after: print("hcr_el2")})
 			}
 		}
 	}
@@ -111,7 +113,8 @@ func interruptCases() (cases []testCase) {
 					continue
 				}
 				c := testCase{name: fmt.Sprintf("list/group%d/%s/hcr%x", group, w, hcr), in: w, hcr: hcr, el2: true, pstate: psI | psF,
-					setup: msr(ichHCR, 1) + msr(ichVMCR, 0xf8<<24|3) + msr(lr0, pending|group<<60), body: "nop\n", after: print(lr0) + msr(lr0, 0) + msr(ichHCR, 0)}
+					setup: msr(ichHCR, 1) + msr(ichVMCR, 0xf8<<24|3) + msr(lr0, pending|group<<60), body: "nop\n",
+					after: print(lr0) + msr(lr0, 0) + msr(ichHCR, 0)}
 				if w.el() > 0 {
 					c.body += "mrs x0, isr_el1; show\n"
 				}
@@ -120,7 +123,16 @@ func interruptCases() (cases []testCase) {
 				if w == ns1 {
 					c.name += "/acknowledged"
 					c.pstate = 0
-					c.body = fmt.Sprintf("mrs x0, isr_el1; show; mrs x0, s3_0_c12_c%[1]d_2; show; mrs x0, s3_0_c12_c%[1]d_0; show; mrs x1, isr_el1; mov x2, x0; mov x0, x1; show; msr s3_0_c12_c%[1]d_1, x2; msr daifclr, #3; nop", 8+4*group)
+					// ICC_HPPIR<g>_EL1, IAR, EOIR
+					c.body = fmt.Sprintf(`
+						mrs	x0, isr_el1; show
+						mrs	x0, s3_0_c12_c%[1]d_2; show
+						mrs	x0, s3_0_c12_c%[1]d_0; show
+						mov	x2, x0
+						mrs	x0, isr_el1; show
+						msr	s3_0_c12_c%[1]d_1, x2
+						msr	daifclr, #3
+						nop`, 8+4*group)
 					add(c)
 				}
 			}
@@ -135,7 +147,8 @@ func interruptCases() (cases []testCase) {
 			for n := 1; n <= 3; n++ {
 				name := strings.NewReplacer("s3_0_c12_c11_5", "sgi1r", "s3_0_c12_c11_6", "asgi1r", "s3_0_c12_c11_7", "sgi0r").Replace(reg)
 				add(testCase{name: fmt.Sprintf("sgi/%s/%s/%d", name, w, n), in: w, resume: 1,
-					body: fmt.Sprintf("ldr x0, =%#x; msr %s, x0; isb; mrs x0, isr_el1; show", n<<24|1, reg), after: "ldr x0, =0x080b0200; ldr w1, [x0]; adr x0, 1f; bl show; b 2f; 1: .asciz \"pending\"; .balign 4; 2:"})
+					body:  fmt.Sprintf("ldr x0, =%#x; msr %s, x0; isb; mrs x0, isr_el1; show", n<<24|1, reg),
+					after: "ldr x0, =0x080b0200; ldr w1, [x0]; adr x0, 1f; bl show; b 2f; 1: .asciz \"pending\"; .balign 4; 2:"})
 			}
 		}
 	}

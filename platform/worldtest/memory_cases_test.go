@@ -112,7 +112,8 @@ func memoryCases() (cases []testCase) {
 				if hcr == hcrTGE && w == ns1 {
 					continue
 				}
-				add(testCase{name: fmt.Sprintf("abort/external/%s/scr%x/hcr%x", w, scr, hcr), in: w, scr: scr, hcr: hcr, resume: 16, adapt: externalAborts(scr), body: ldr("x1", nowhere) + accesses})
+				add(testCase{name: fmt.Sprintf("abort/external/%s/scr%x/hcr%x", w, scr, hcr), in: w, scr: scr, hcr: hcr, resume: 16,
+					adapt: externalAborts(scr), body: ldr("x1", nowhere) + accesses})
 			}
 		}
 		// Memory and devices of the Secure address space; what they hold is printed where it may be read.
@@ -126,12 +127,15 @@ func memoryCases() (cases []testCase) {
 				body = ldr("x1", addr) + "ldr w0, =0x12345678; str w0, [x1]; ldr w0, [x1]; show; ldrb w0, [x1, #1]; show\n"
 			}
 			add(testCase{name: fmt.Sprintf("space/%s/%s", name, w), in: w, body: body, resume: 3})
-			add(testCase{name: fmt.Sprintf("space/%s/%s/ea", name, w), in: w, body: body, scr: scrEA, resume: 3, adapt: externalAborts(scrEA)})
+			add(testCase{name: fmt.Sprintf("space/%s/%s/ea", name, w), in: w, body: body, scr: scrEA, resume: 3,
+				adapt: externalAborts(scrEA)})
 			if name == "ram" {
-				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w, setup: ldr("x0", addr) + "ldr w1, =0xd65f03c0; str w1, [x0]", body: ldr("x1", addr) + "adr x30, 1f; ret x1; 1:"})
+				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w,
+					setup: ldr("x0", addr) + "ldr w1, =0xd65f03c0; str w1, [x0]", body: ldr("x1", addr) + "adr x30, 1f; ret x1; 1:"})
 			}
 			if name == "flash" {
-				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w, body: "adr x30, 1f; ldr x1, =flash_return; ret x1; 1:"})
+				add(testCase{name: fmt.Sprintf("space/fetch-%s/%s", name, w), in: w,
+					body: "adr x30, 1f; ldr x1, =flash_return; ret x1; 1:"})
 			}
 		}
 		// The two address spaces by way of translation: the attribute NS of pages and tables.

@@ -74,7 +74,8 @@ func returnCases() (cases []testCase) {
 	add(testCase{name: "pc-alignment/tge", in: ns0, hcr: hcrTGE, body: "adr x0, 1f + 2; ret x0; 1: nop"})
 	// An exception to EL1 or EL2 does not touch the other levels' registers.
 	for _, w := range []world{ns0, ns1} {
-		add(testCase{name: fmt.Sprintf("banked/%s", w), in: w, el2: true, body: "svc #3", setup: msr("elr_el2", 0x1234) + msr("spsr_el2", 0x3c9) + msr("esr_el2", 0x5678),
+		add(testCase{name: fmt.Sprintf("banked/%s", w), in: w, el2: true, body: "svc #3",
+			setup: msr("elr_el2", 0x1234) + msr("spsr_el2", 0x3c9) + msr("esr_el2", 0x5678),
 			after: print("elr_el2") + print("spsr_el2") + print("esr_el2")})
 	}
 	return cases

@@ -120,7 +120,8 @@ func fields(key uint16) (op0, op1, crn, crm, op2 uint16) {
 var pmuUser = named("PMSWINC_EL0", "PMSELR_EL0", "PMCCNTR_EL0", "PMXEVCNTR_EL0")
 
 var exclusions = []exclusion{
-	{"counts time or instructions, or follows what does", true, "", named("CNTP_CVAL_EL0", "CNTV_CVAL_EL0", "CNTHP_CVAL_EL2", "CNTPS_CVAL_EL1",
+	{"counts time or instructions, or follows what does", true, "", named("CNTP_CVAL_EL0", "CNTV_CVAL_EL0", "CNTHP_CVAL_EL2",
+		"CNTPS_CVAL_EL1",
 		"CNTPCT_EL0", "CNTVCT_EL0", "CNTP_TVAL_EL0", "CNTV_TVAL_EL0", "CNTHP_TVAL_EL2",
 		"CNTPS_TVAL_EL1", "PMCCNTR_EL0")},
 	{"IMPLEMENTATION DEFINED (D18.3.1)", false, "", func(key uint16) bool {
@@ -131,13 +132,15 @@ var exclusions = []exclusion{
 		op0, op1, crn, crm, _ := fields(key)
 		return op0 == 3 && op1 == 0 && crn == 0 && crm >= 1 && crm <= 3
 	}},
-	{"states what this machine implements: no AArch32, no big-endian data, the GIC, CSV2 and CSV3", true, "", named("ID_AA64PFR0_EL1", "ID_AA64MMFR0_EL1")},
+	{"states what this machine implements: no AArch32, no big-endian data, the GIC, CSV2 and CSV3", true, "", named("ID_AA64PFR0_EL1",
+		"ID_AA64MMFR0_EL1")},
 	{"no event counters: PMCR_EL0.N, and MDCR_EL2.HPMN with it", true, "", named("PMCR_EL0", "PMCEID0_EL0", "MDCR_EL2")},
 	{"no event counters: PMEVCNTR<n>_EL0 and PMEVTYPER<n>_EL0", false, "", func(key uint16) bool {
 		op0, op1, crn, crm, _ := fields(key)
 		return op0 == 3 && op1 == 3 && crn == 14 && (crm == 8 || crm == 12)
 	}},
-	{"not implemented by QEMU", false, "", named("OSDTRRX_EL1", "OSDTRTX_EL1", "OSECCR_EL1", "DBGPRCR_EL1", "DBGCLAIMSET_EL1", "DBGCLAIMCLR_EL1",
+	{"not implemented by QEMU", false, "", named("OSDTRRX_EL1", "OSDTRTX_EL1", "OSECCR_EL1", "DBGPRCR_EL1", "DBGCLAIMSET_EL1",
+		"DBGCLAIMCLR_EL1",
 		"DBGAUTHSTATUS_EL1", "DBGDTR_EL0", "DBGDTRRX_EL0")},
 	{"QEMU's reads leave the register that they should write alone", true, "", named("MDCCINT_EL1", "DBGVCR32_EL2")},
 	{"QEMU says that Disable Security is not supported, while its GICD_CTLR.DS can be set", true, "", func(key uint16) bool {
@@ -147,13 +150,15 @@ var exclusions = []exclusion{
 		op0, op1, crn, crm, _ := fields(key)
 		return op0 == 3 && op1 == 4 && crn == 12 && crm >= 8 && key != a64.Sys(op0, op1, crn, 9, 5) // ICC_SRE_EL2
 	}},
-	{"MDCR_ELx.TPM traps what PMUSERENR_EL0.{SW, CR, ER} let EL0 do; in QEMU these bits go around it", false, "mdcr_el2-bit6/ns-el0", pmuUser},
+	{"MDCR_ELx.TPM traps what PMUSERENR_EL0.{SW, CR, ER} let EL0 do; in QEMU these bits go around it", false,
+		"mdcr_el2-bit6/ns-el0", pmuUser},
 	{"MDCR_ELx.TPM traps what PMUSERENR_EL0.{SW, CR, ER} let EL0 do; in QEMU these bits go around it", false, "mdcr_el3-bit6/", pmuUser},
 	{"QEMU has no MDCR_EL2.TPMCR", false, "mdcr_el2-bit5/", named("PMCR_EL0")},
 	{"MDSCR_EL1.TDCC traps EL0 to EL1; QEMU has none", false, "mdscr.tdcc/", named("MDCCSR_EL0")},
 	{"CNTHCTL_EL2.EL1PCTEN traps CNTPCT_EL0; QEMU looks at EL1PCEN for EL0", false, "trap/cnthctl-1/ns-el0", named("CNTPCT_EL0")},
 	{"CNTHCTL_EL2.EL1PCTEN traps CNTPCT_EL0; QEMU looks at EL1PCEN for EL0", false, "trap/cnthctl-2/ns-el0", named("CNTPCT_EL0")},
-	{"UNKNOWN at reset, but for M, A, C, I and RES1 bits (D19.2); QEMU has what Cortex-A57 has", true, "reset@", named("SCTLR_EL1", "SCTLR_EL2", "SCTLR_EL3", "CPTR_EL2")},
+	{"UNKNOWN at reset, but for M, A, C, I and RES1 bits (D19.2); QEMU has what Cortex-A57 has", true, "reset@", named("SCTLR_EL1",
+		"SCTLR_EL2", "SCTLR_EL3", "CPTR_EL2")},
 	{"UNDEFINED at EL3 while EL2 is not enabled (the pseudocode of each); QEMU executes it", false, "sys/el3@cortex-a57/el2",
 		named("TLBI_ALLE2", "TLBI_ALLE2IS", "TLBI_VAE2", "TLBI_VAE2IS", "TLBI_VALE2", "TLBI_VALE2IS")},
 }
@@ -189,7 +194,8 @@ func compareSweep(t *testing.T, b board, name, got, want string, used []bool) {
 		}
 		key := uint16(w >> 5)
 		if i := slices.IndexFunc(exclusions, func(e exclusion) bool {
-			return e.match(key) && strings.Contains(name+"@"+b.String(), e.in) && (!e.values || strings.Contains(g, "x0=") && strings.Contains(q, "x0="))
+			return e.match(key) && strings.Contains(name+"@"+b.String(), e.in) && (!e.values || strings.Contains(g,
+				"x0=") && strings.Contains(q, "x0="))
 		}); i >= 0 {
 			used[i] = true
 			continue

@@ -104,12 +104,14 @@ func trapCases() (cases []testCase) {
 		for _, bit := range []int{10, 20, 31} {
 			add(fmt.Sprintf("cptr_el3-bit%d", bit), testCase{in: w, setup: open + msr("cptr_el3", 1<<bit)})
 			add(fmt.Sprintf("cptr_el2-bit%d", bit), testCase{in: w, el2: true, setup: open + msr("cptr_el2", 0x33ff&^(1<<10)|1<<bit)})
-			add(fmt.Sprintf("cptr-both-bit%d", bit), testCase{in: w, el2: true, setup: open + msr("cptr_el2", 0x33ff&^(1<<10)|1<<bit) + msr("cptr_el3", 1<<bit)})
+			add(fmt.Sprintf("cptr-both-bit%d", bit), testCase{in: w, el2: true,
+				setup: open + msr("cptr_el2", 0x33ff&^(1<<10)|1<<bit) + msr("cptr_el3", 1<<bit)})
 		}
 		for _, v := range []uint64{0, 1 << 20, 2 << 20, 3 << 20, 1<<28 | 3<<20} {
 			add(fmt.Sprintf("cpacr-%x", v>>20), testCase{in: w, setup: open + msr("cpacr_el1", v)})
 			if w == ns0 {
-				add(fmt.Sprintf("cpacr-tge-%x", v>>20), testCase{in: w, hcr: hcrTGE, setup: open + msr("sctlr_el2", 0x30c50830|uci) + msr("cpacr_el1", v)})
+				add(fmt.Sprintf("cpacr-tge-%x", v>>20), testCase{in: w, hcr: hcrTGE,
+					setup: open + msr("sctlr_el2", 0x30c50830|uci) + msr("cpacr_el1", v)})
 			}
 		}
 		for _, bit := range []int{5, 6, 7, 8, 9, 10, 11} {
@@ -145,8 +147,10 @@ func trapCases() (cases []testCase) {
 		for _, v := range []uint64{0, 1, 2, 4, 0x100, 0x200, 3, 0x300} {
 			add(fmt.Sprintf("cntkctl-%x", v), testCase{in: w, setup: open + msr("cntkctl_el1", v)})
 			if w == ns0 {
-				add(fmt.Sprintf("cntkctl-cnthctl-%x", v), testCase{in: w, el2: true, setup: open + msr("cntkctl_el1", v) + msr("cnthctl_el2", 0)})
-				add(fmt.Sprintf("cntkctl-tge-%x", v), testCase{in: w, hcr: hcrTGE, setup: open + msr("sctlr_el2", 0x30c50830|uci) + msr("cntkctl_el1", v)})
+				add(fmt.Sprintf("cntkctl-cnthctl-%x", v), testCase{in: w, el2: true,
+					setup: open + msr("cntkctl_el1", v) + msr("cnthctl_el2", 0)})
+				add(fmt.Sprintf("cntkctl-tge-%x", v), testCase{in: w, hcr: hcrTGE,
+					setup: open + msr("sctlr_el2", 0x30c50830|uci) + msr("cntkctl_el1", v)})
 			}
 		}
 		for v := range uint64(16) {
@@ -170,7 +174,8 @@ func trapCases() (cases []testCase) {
 			msr("cptr_el2", 0x33ff&^(1<<10)|some(1<<10|1<<20|1<<31)) + msr("cptr_el3", some(1<<10|1<<20|1<<31)) +
 			msr("mdcr_el2", some(0xf<<8|1<<6)) + msr("mdcr_el3", some(3<<9|1<<6)) + msr("cntkctl_el1", some(0x303)) +
 			msr("cnthctl_el2", 3*(r.Uint64()&1)) + msr("pmuserenr_el0", some(1)) + msr("s3_4_c12_c11_0", some(0x1f<<10))
-		add(fmt.Sprintf("random%d", i), testCase{in: w, el2: true, scr: some(scrIRQ | scrFIQ | scrEA | scrSIF | scrST | scrTWI | scrTWE), hcr: hcr, setup: setup})
+		add(fmt.Sprintf("random%d", i), testCase{in: w, el2: true, scr: some(scrIRQ | scrFIQ | scrEA | scrSIF | scrST | scrTWI | scrTWE),
+			hcr: hcr, setup: setup})
 	}
 	return cases
 }

@@ -55,11 +55,14 @@ func waitCases() (cases []testCase) {
 		}
 		// An interrupt ends the wait, whether or not it is masked; so does a virtual one.
 		add(testCase{name: fmt.Sprintf("wfi/timer/%s", w), in: w, body: "wfi; nop", resume: 1,
-			setup: "mrs x0, cntpct_el0; add x0, x0, #4095; msr cntp_cval_el0, x0; mov x0, #1; msr cntp_ctl_el0, x0\n" + msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
+			setup: "mrs x0, cntpct_el0; add x0, x0, #4095; msr cntp_cval_el0, x0; mov x0, #1; msr cntp_ctl_el0, x0\n" +
+				msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
 	}
 	for _, w := range []world{ns0, ns1} {
-		add(testCase{name: fmt.Sprintf("wfi/virtual/%s", w), in: w, hcr: hcrVI | hcrIMO, body: "wfi; nop", setup: msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
-		add(testCase{name: fmt.Sprintf("wfi/virtual-taken/%s", w), in: w, hcr: hcrVI | hcrIMO, pstate: psI, body: "wfi; nop", setup: msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
+		add(testCase{name: fmt.Sprintf("wfi/virtual/%s", w), in: w, hcr: hcrVI | hcrIMO, body: "wfi; nop",
+			setup: msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
+		add(testCase{name: fmt.Sprintf("wfi/virtual-taken/%s", w), in: w, hcr: hcrVI | hcrIMO, pstate: psI, body: "wfi; nop",
+			setup: msr("sctlr_el1", 0x30d00800|nTWI|nTWE)})
 	}
 	return cases
 }

@@ -173,6 +173,8 @@ u64 handle(struct frame *f)
 	}
 	if (vector % 4 == 0 && ec >= 0x15 && ec <= 0x17 && imm == 0xff01) {
 		show("x0", f->x[0]);
+	} else if (vector % 4 == 0 && ec >= 0x15 && ec <= 0x17 && imm == 0xff03) {
+		current->between();
 	} else if (vector % 4 == 0 && ec >= 0x15 && ec <= 0x17 && imm == 0xff02) {
 		// A sweep's instruction, which is in w19, was executed.
 		if (!(current->quiet & 2)) {

@@ -11,7 +11,7 @@ struct kase {
 	// Of a sweep: 1 UNDEFINED instructions, 2 those that were executed are not printed; 4 no register is set; 8 notes what is
 	// UNDEFINED, 16 prints that if it was not noted.
 	u64 quiet;
-	void (*setup)(void), (*after)(void); // run at EL3, may be 0
+	void (*setup)(void), (*between)(void), (*after)(void); // run at EL3, may be 0; the body calls between
 };
 
 extern const struct kase kases[];
