@@ -458,7 +458,6 @@ func TestReport(t *testing.T) {
 		t.Errorf("%d calls are shrunk to %d; want version, buffers, lend and reclaim", len(steps), len(short))
 	}
 	text := report(0, 1, steps, fail, f)
-	t.Log(text)
 	for _, want := range []string{"FFA_MEM_LEND", "FFA_MEM_RECLAIM", "FFA_SUCCESS", "seed 1", "configuration both"} {
 		if !bytes.Contains([]byte(text), []byte(want)) {
 			t.Errorf("the report lacks %q:\n%s", want, text)

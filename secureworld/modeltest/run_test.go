@@ -145,16 +145,20 @@ func (x *machine) registers() []uint32 {
 	return out
 }
 
-// resolve gives the registers and pokes of a step with the results of earlier steps in their places. Where the earlier step was
-// left out or refused, they stay as they were when the step was made.
+// nobody is in the place of what a step returned that was left out or is refused now: no handle, session or ticket is like it.
+const nobody = 0x7EAD_0000_DEAD_FFFF
+
+// resolve gives the registers and pokes of a step with the results of earlier steps in their places.
 func (x *machine) resolve(s *step) (r regs, pokes []poke) {
 	r, pokes = s.regs, slices.Clone(s.pokes)
 	for _, u := range s.uses {
 		v, ok := x.results[u.from]
+		if !ok {
+			v = nobody
+		}
 		switch {
-		case !ok:
 		case u.poke < 0 && u.size == 4:
-			r[u.reg] = v
+			r[u.reg] = v & 0xFFFF_FFFF
 		case u.poke < 0:
 			r[u.reg], r[u.reg+1] = v&0xFFFF_FFFF, v>>32
 		default:
