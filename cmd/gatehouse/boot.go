@@ -136,8 +136,6 @@ func (o *bootOptions) images(cfg *platform.Config) (err error) {
 	switch {
 	case o.kernel == "" && o.bios == "" && !dump:
 		return errors.New("-kernel: is missing, and so is -bios: there is nothing to boot")
-	case o.kernel != "" && o.bios != "":
-		return errors.New("-kernel: cannot go with -bios, since the board has no way to hand a kernel to firmware; -device loader can place one")
 	case cfg.SecureWorld == platform.SecureGuest && o.bios == "" && !dump:
 		return errors.New("-M secure=on: EL3 belongs to the guest, and -bios is missing")
 	}

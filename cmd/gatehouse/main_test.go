@@ -67,7 +67,6 @@ func TestUsage(t *testing.T) {
 		{boot("-kernel", empty), []string{"-kernel " + empty, "empty"}},
 		{boot("-kernel", "image:nope"), []string{"-kernel image:nope", "hello"}},
 		{boot("-kernel", "a\nb"), []string{"-kernel a?b"}},
-		{bootRaw("-bios", raw), []string{"-kernel", "-bios"}},
 		{bootRaw("-smp", "0"), []string{`-smp "0"`, "1 to 8"}},
 		{bootRaw("-smp", "9"), []string{`-smp "9"`, "1 to 8"}},
 		{bootRaw("-smp", "-1"), []string{`-smp "-1"`}},
