@@ -168,6 +168,21 @@ func TestAsynchronousNotifications(t *testing.T) {
 		c.h.clock.Advance(c.h.clock.Now() + 100_000)
 		c.h.clock.Expire()
 		c.want("after STOP_ASYNC_NOTIF", notify(3, 0), optee.ErrorBadState, optee.OriginTrustedApp)
+		// What was due then does not come when they are enabled again.
+		if c.byFFA {
+			c.service(5, b.id)
+		} else {
+			c.call(0xB200_0010)
+		}
+		c.want("key 4, later", notify(4, 1000), optee.Success, optee.OriginTEE)
+		c.want("STOP_ASYNC_NOTIF", c.call1(optee.Arg{Cmd: optee.CmdStopAsyncNotif}), optee.Success, optee.OriginTEE)
+		if c.byFFA {
+			c.service(5, b.id)
+		} else {
+			c.call(0xB200_0010)
+		}
+		c.h.clock.Advance(c.h.clock.Now() + 10_000_000)
+		c.h.clock.Expire()
 		if b.rings() {
 			t.Error("an interrupt after STOP_ASYNC_NOTIF")
 		}

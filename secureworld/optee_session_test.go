@@ -79,7 +79,10 @@ func TestSessionIsBusy(t *testing.T) {
 		c.want("first call", first.result(), optee.Success, optee.OriginTEE)
 		// Whoever comes first goes first.
 		third.answer(0)
-		c.want("close", third.finish(), optee.Success, optee.OriginTEE)
+		if again := third.key("close wakes who waits", 1); again != key {
+			t.Errorf("close sends key %d, want %d", again, key)
+		}
+		c.want("close", third.answer(0).result(), optee.Success, optee.OriginTEE)
 		c.want("call in the closed session", second.answer(0).finish(), optee.ErrorBadParameters, optee.OriginTEE)
 	})
 }

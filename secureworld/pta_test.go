@@ -523,6 +523,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("needs %d octets", a.Params[1].Size())
 		}
 		c.want("five buffers", c.call1(invokeArg(s, optee.ProbeCmdAllocate, in(1, 8, 0), in(5, 0, 0), out(0, 0, 0))), optee.ErrorBadParameters, optee.OriginTrustedApp)
+		c.want("too many interrupts", c.call1(invokeArg(s, optee.ProbeCmdInterrupt, in(1001, 0, 0))), optee.ErrorBadParameters, optee.OriginTrustedApp)
 		for command := range uint32(15) {
 			c.want(fmt.Sprint("types of command ", command), c.call1(invokeArg(s, command, both(0, 0), both(0, 0), both(0, 0), both(0, 0))), optee.ErrorBadParameters, optee.OriginTrustedApp)
 		}

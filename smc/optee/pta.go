@@ -113,7 +113,7 @@ const (
 	ProbeCmdAllocate uint32 = 5
 	// ProbeCmdSupplicant: RPC command p0.a (value in) with p1 (value in and out) and, where p2 is memory, p2.
 	ProbeCmdSupplicant uint32 = 6
-	// ProbeCmdInterrupt: returns for foreign interrupts p0.a (value in) times.
+	// ProbeCmdInterrupt: returns for foreign interrupts p0.a (value in) times, at most ProbeInterrupts.
 	ProbeCmdInterrupt uint32 = 7
 	// ProbeCmdPanic ends the application: its sessions are TARGET_DEAD.
 	ProbeCmdPanic uint32 = 8
@@ -129,6 +129,8 @@ const (
 	ProbeCmdCancelled uint32 = 13
 	// ProbeCmdBottomHalves: p0.a (value out) is how often the client has run the bottom half.
 	ProbeCmdBottomHalves uint32 = 14
+
+	ProbeInterrupts = 1000
 )
 
 var probeUUID = smc.UUID{

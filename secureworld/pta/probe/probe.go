@@ -91,6 +91,9 @@ func (TA) Invoke(c *tee.Call) optee.Result {
 	case optee.ProbeCmdSupplicant:
 		return supplicant(c)
 	case optee.ProbeCmdInterrupt:
+		if p[0].A > optee.ProbeInterrupts {
+			return optee.ErrorBadParameters
+		}
 		if c.Step < p[0].A {
 			c.Step++
 			return c.Interrupt()
