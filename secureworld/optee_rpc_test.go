@@ -570,7 +570,7 @@ func TestBadRPCArgument(t *testing.T) {
 		_ = pool
 		for what, tc := range map[string]struct{ pa, cookie uint64 }{
 			"nothing": {0, 0}, "no memory": {0, 5}, "a device": {0x0900_0000, 5}, "protected memory": {poolAddr, 5}, "above memory": {ramBase + ramSize, 5},
-			"misaligned": {spareAddr + 4, 5}, "no cookie": {spareAddr, 0}, "wild": {0xFFFF_FFFF_FFFF_F000, 5}, "across the end": {shmAddr + shmSize - 152, 5},
+			"misaligned": {spareAddr + 4, 5}, "no cookie": {spareAddr, 0}, "wild": {0xFFFF_FFFF_FFFF_F000, 5}, "across the end": {shmAddr + shmSize - 152, 5}, "half a word off": {shmAddr + 0x1_0004, 5},
 		} {
 			before := c.state()
 			m := invokeArg(s, optee.ProbeCmdSleep, in(1, 0, 0))
@@ -614,5 +614,28 @@ func TestEventsOfRequests(t *testing.T) {
 	}
 	if got := strings.Join(l.got, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// A call that asks the normal world for the time once.
+func BenchmarkRequest(b *testing.B) {
+	for _, w := range []way{ways[0], ways[2]} {
+		b.Run(w.name, func(b *testing.B) {
+			c := newCaller(b, w)
+			s := c.open(optee.ProbeUUID())
+			m := invokeArg(s, optee.ProbeCmdTime, out(0, 0, 0))
+			raw := m.AppendTo(nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.write(c.at(0), raw)
+				y := yield{c: c, addr: c.at(0), n: 1}
+				if y.enter(); y.kind != "rpc" {
+					b.Fatal(y.kind)
+				}
+				if y.resume(); y.kind != "done" {
+					b.Fatal(y.kind)
+				}
+			}
+		})
 	}
 }
