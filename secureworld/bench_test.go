@@ -2,6 +2,7 @@ package secureworld
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"gatehouse/ffa"
@@ -72,5 +73,66 @@ func BenchmarkLendReclaim(b *testing.B) {
 				b.Fatal(a.Ret)
 			}
 		})
+	}
+}
+
+// Sharing a buffer of 512 separate pages, in three fragments, and taking it back.
+func BenchmarkShareFragments(b *testing.B) {
+	const n = 512
+	r := newRig(b).negotiate(0x1_0002)
+	var pages []ffa.Constituent
+	for i := range uint64(n) {
+		pages = append(pages, ffa.Constituent{Address: bufAddr + 2*i*page, Pages: 1})
+	}
+	d := transaction(ffa.Share, 0, pages...).AppendTo(nil, ffa.Version1_2)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.write(txAddr, d[:page])
+		got := r.call(0xC400_0073, uint64(len(d)), page)
+		lo, hi := got[1], got[2]
+		for off := page; off < len(d); off += page {
+			rest := d[off:min(off+page, len(d))]
+			r.write(txAddr, rest)
+			got = r.call(0x8400_007B, lo, hi, uint64(len(rest)), 0)
+		}
+		if got[0] != ffaSuccess {
+			b.Fatal(got)
+		}
+		if got = r.call(0x8400_0077, got[2], got[3]); got[0] != ffaSuccess {
+			b.Fatal(got)
+		}
+	}
+}
+
+// Lending and taking back leaves nothing behind: after many cycles the heap is where it was. TestHeapStays runs a part of the
+// million with -short.
+func TestHeapStays(t *testing.T) {
+	cycles := 1_000_000
+	if testing.Short() {
+		cycles = 20_000
+	}
+	r := newRig(t).negotiate(0x1_0002)
+	d := transaction(ffa.Lend, 1, ffa.Constituent{Address: bufAddr, Pages: 1}).AppendTo(nil, ffa.Version1_2)
+	run := func(n int) {
+		for range n {
+			r.write(txAddr, d)
+			got := r.call(0xC400_0072, 112, 112)
+			if got = r.call(0x8400_0077, got[2], got[3]); got[0] != ffaSuccess {
+				t.Fatal(got)
+			}
+		}
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	run(1000)
+	before := heap()
+	run(cycles)
+	if after := heap(); after > before+64<<10 {
+		t.Errorf("the heap grew from %d to %d bytes in %d cycles", before, after, cycles)
 	}
 }
