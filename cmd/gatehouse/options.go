@@ -35,9 +35,12 @@ var machineKeys = []struct {
 	{"secure-world", []string{"go", "none"}},
 	{"secure", []string{"on", "off"}},
 	{"abi", []string{"ffa", "smc", "both"}},
+	{"partitions", []string{"optee", "test"}},
+	{"protmem", []string{"merged", "v4"}},
 	{"tzasc", []string{"on", "off"}},
 	{"tzasc-action", []string{"abort", "raz"}},
 	{"virtualization", []string{"on", "off"}},
+	{"strict-align", []string{"on", "off"}},
 	{"gic-version", []string{"3"}},
 	{"dumpdtb", nil},
 }
@@ -45,10 +48,13 @@ var machineKeys = []struct {
 const machineDetails = `Keys of -M virt:
   secure-world=go|none   who answers SMC: the Go secure world (default), or nobody: no EL3, PSCI by HVC as on QEMU's plain virt
   abi=ffa|smc|both       how the Go secure world is reached: FF-A, OP-TEE's SMC interface, or either (default both)
+  partitions=optee|test  OP-TEE alone (default), or two test partitions beside it (secureworld/testsp)
+  protmem=merged|v4      numbers of the protected memory interface: Linux 6.18's (default), or those of the 2024 proposal
   tzasc=on|off           the TZC-400 before RAM (default on with the Go secure world, off otherwise)
   tzasc-action=abort|raz a refused access aborts (default), or reads zero and writes nothing
   secure=on|off          EL3 belongs to the firmware in -bios (default off)
   virtualization=on|off  EL2 exists and images start there (default off)
+  strict-align=on|off    unaligned accesses with the MMU off fault, as on hardware, or pass, as on QEMU (default off)
   gic-version=3          the only version
   dumpdtb=F              boot: writes the device tree to F and ends`
 
@@ -133,11 +139,12 @@ func (o *machineOptions) config() (platform.Config, error) {
 		cfg.SecureWorld = platform.SecureNone
 	}
 	cfg.TZASC = cfg.SecureWorld == platform.SecureGo
+	cfg.StrictAlignment = o.keys["strict-align"] == "on"
 	if v := o.keys["tzasc"]; v != "" {
 		cfg.TZASC = v == "on"
 	}
 	if cfg.SecureWorld != platform.SecureGo {
-		for _, key := range []string{"abi", "tzasc-action"} {
+		for _, key := range []string{"abi", "tzasc-action", "partitions", "protmem"} {
 			if o.keys[key] != "" {
 				return cfg, fmt.Errorf("-M %s=%s: is for secure-world=go only", key, o.keys[key])
 			}
@@ -150,6 +157,10 @@ func (o *machineOptions) config() (platform.Config, error) {
 		return cfg, nil
 	}
 	world := secureworld.DefaultConfig()
+	if o.keys["partitions"] == "test" {
+		world = secureworld.TestConfig()
+	}
+	world.OPTEE.RSTMEM = o.keys["protmem"] == "v4"
 	world.TZASC.Enabled, world.TZASC.Base = cfg.TZASC, platform.TZCBase
 	if o.keys["tzasc-action"] == "raz" {
 		world.TZASC.Action = firewall.ActionRAZ
