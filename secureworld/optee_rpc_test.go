@@ -145,6 +145,13 @@ func TestAllocate(t *testing.T) {
 				}
 				if keep == 0 {
 					free()
+				} else if c.ffa && i < 3 {
+					before := c.state()
+					if got := c.service(3, ref&0xFFFF_FFFF, ref>>32); got[0] != 0xFFFF_FFFC {
+						t.Errorf("UNREGISTER_SHM of a buffer in use: %x", got)
+					}
+					c.refused("RECLAIM of a buffer in use", denied, reclaimCall(ref)...)
+					c.same("a buffer in use", before)
 				}
 			}
 			for freed < 4 {

@@ -189,7 +189,6 @@ func (s *Service) step(t *thread) bool {
 	x := &s.sessions[t.state.Session-1]
 	app := &s.tas[x.app]
 	opening := x.state == sessionOpening
-	a.RetOrigin = optee.OriginTEE
 	if x.instance != app.instance {
 		a.Ret = optee.ErrorTargetDead
 	} else {

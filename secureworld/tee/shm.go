@@ -209,7 +209,7 @@ func (s *SMC) private(pa, size uint64) (o *memory.Object, off uint64, own bool) 
 	if o, off := s.reserved(pa, size); o != nil {
 		return o, off, false
 	}
-	if s.cfg.NoDynamicSHM || pa%memory.PageSize != 0 || size > memory.PageSize {
+	if s.cfg.NoDynamicSHM || size > memory.PageSize {
 		return nil, 0, false
 	}
 	o, err := s.space.Borrow(memory.Range{Base: pa, Size: memory.PageSize})
