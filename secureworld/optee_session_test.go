@@ -170,12 +170,22 @@ func TestCancel(t *testing.T) {
 		}
 		c.want("cancel", x.answer(0).result(), optee.Success, optee.OriginTEE)
 		c.want("wait that is cancelled", y.answer(0).result(), optee.ErrorCancel, optee.OriginTrustedApp)
+		// The largest key that clients know.
+		m := invokeArg(s, optee.ProbeCmdWait, in(255, 0, 0))
+		m.CancelID = 7
+		y = c.begin(1, m)
+		x = cancel(s, 7)
+		if key := x.key("cancel", 1); key != 255 {
+			t.Errorf("cancel sends key %d, want 255", key)
+		}
+		x.answer(0)
+		c.want("wait that is cancelled", y.answer(0).result(), optee.ErrorCancel, optee.OriginTrustedApp)
 		// The next call of the session is its own.
 		y = wait(7)
 		c.want("wait that is not cancelled", y.answer(0).result(), optee.Success, optee.OriginTEE)
 		c.want("cancel of a call that is over", cancel(s, 7).result(), optee.Success, optee.OriginTEE)
 		// Where nothing can be woken the application finds out later.
-		m := invokeArg(s, optee.ProbeCmdCancelled, in(5, 0, 0), out(0, 0, 0))
+		m = invokeArg(s, optee.ProbeCmdCancelled, in(5, 0, 0), out(0, 0, 0))
 		m.CancelID = 3
 		y = c.begin(1, m)
 		c.want("cancel of a sleep", cancel(s, 3).result(), optee.Success, optee.OriginTEE)

@@ -248,8 +248,8 @@ func (s *Service) returnArgument(t *thread) bool {
 	return true
 }
 
-// keys is a set of notification keys.
-type keys [(waitKeys + MaxThreads) / 64]uint64
+// keys is a set of notification keys, as many as clients know by default.
+type keys [256 / 64]uint64
 
 func (k *keys) set(key uint32) {
 	if int(key/64) < len(k) {
