@@ -4,9 +4,12 @@ import (
 	"flag"
 	"slices"
 	"testing"
+
+	"gatehouse/platform/internal/qemutest"
 )
 
 func TestWorlds(t *testing.T) {
+	qemutest.Require(t, "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy", "qemu-system-aarch64")
 	cases := allCases()
 	used := make([]bool, len(exclusions))
 	for _, b := range []board{{"cortex-a57", true, 1}, {"cortex-a57", false, 1}, {"max", true, 1}, {"max", false, 1}} {
