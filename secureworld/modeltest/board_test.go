@@ -35,8 +35,8 @@ type board struct {
 
 var _ firmware.Host = (*board)(nil)
 
-// newBoard wires a board. filter, where it is not nil, comes between the bus and the controller.
-func newBoard(enforced bool, filter func(bus.Filter) bus.Filter) (*board, error) {
+// newBoard wires a board. filter comes between memory and the controller, and registers between the bus and its registers.
+func newBoard(enforced bool, filter func(bus.Filter) bus.Filter, registers func(bus.Device) bus.Device) (*board, error) {
 	ram, err := bus.NewRAM(ramSize)
 	if err != nil {
 		return nil, err
@@ -45,15 +45,12 @@ func newBoard(enforced bool, filter func(bus.Filter) bus.Filter) (*board, error)
 	b.tzc = tzc400.New("tzc400", &b.events, &b.clock)
 	r := bus.Region{Name: "ram", Base: ramBase, Size: ramSize, RAM: ram}
 	if enforced {
-		r.Filter = b.tzc.Unit(0)
-		if filter != nil {
-			r.Filter = filter(r.Filter)
-		}
+		r.Filter = filter(b.tzc.Unit(0))
 	}
 	if err := b.bus.Map(r); err != nil {
 		return nil, err
 	}
-	if err := b.bus.Map(bus.Region{Name: "tzc400", Base: tzcBase, Size: pageSize, Dev: b.tzc, SecureOnly: true}); err != nil {
+	if err := b.bus.Map(bus.Region{Name: "tzc400", Base: tzcBase, Size: pageSize, Dev: registers(b.tzc), SecureOnly: true}); err != nil {
 		return nil, err
 	}
 	b.power()

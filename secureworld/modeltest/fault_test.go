@@ -8,8 +8,11 @@ import (
 	"gatehouse/platform/firmware"
 )
 
-// real makes the call on the secure world.
-func (x *machine) real(s *step, r *regs) { x.world.SMC(firmware.Call{CPU: s.cpu, EL: 1}, r) }
+// real makes the call on the secure world. What a fault does afterwards is not the secure world's doing.
+func (x *machine) real(s *step, r *regs) {
+	x.world.SMC(firmware.Call{CPU: s.cpu, EL: 1}, r)
+	x.calling = false
+}
 
 func fidOf(r *regs) uint32 { return uint32(r[0]) &^ (1 << 16) &^ wide }
 
@@ -407,6 +410,22 @@ var planted = []struct {
 				}
 			}
 		}}
+	}},
+	{"a pool is open before it is scrubbed", "both", "moment", func() faults {
+		return faults{smc: func(x *machine, s *step, r *regs) {
+			if t := x.model.live(r[1]&0xFFFF_FFFF | r[2]<<32); fidOf(r) == ffaReclaim && t != nil && t.kind == lend && !held(t) {
+				at := x.region(t.ranges[0].base) + regionIDs
+				old, _ := x.secure.Load(tzcBase+at, 4)
+				x.change(at, func(uint32) uint32 { return 0xFFFF_FFFF })
+				x.change(at, func(uint32) uint32 { return uint32(old) })
+			}
+			x.real(s, r)
+		}}
+	}},
+	{"a master writes behind the scrubbing", "both", "moment", func() faults {
+		return flip(func(x *machine, addr uint64, write bool, a bus.Attr) bool {
+			return x.closing != nil && x.calling && write && a.NSAID == 5 && !a.Secure && !x.filter.(flipped).Filter.Allows(addr, write, a)
+		})
 	}},
 	{"a call that panics", "both", "panic", func() faults {
 		return every(200, func(x *machine, s *step) { panic("planted") })

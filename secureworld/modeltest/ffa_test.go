@@ -81,6 +81,8 @@ type answer struct {
 	check func(out *regs) (accepted bool, wrong string)
 	// pause takes FFA_MEM_OP_PAUSE, where that may answer the call.
 	pause func(handle uint64) (wrong string)
+	// closing is protected memory that the call gives back, if it is accepted.
+	closing []extent
 	// skip says that the model does not know what the call would do. It is not made.
 	skip bool
 	// done is what an accepted call does. It says what is wrong with results that the secure world chose.
@@ -1261,6 +1263,7 @@ func (c *call) reclaim() *answer {
 			a.perhaps(denied, "a borrower may not have relinquished")
 		}
 	}
+	a.closing = t.extents
 	a.done = func(*regs) string {
 		m.drop(t)
 		m.event = "reclaim of a " + t.kind.String()

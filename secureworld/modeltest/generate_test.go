@@ -402,6 +402,12 @@ func (g *generator) send(k kind) *step {
 		// The same in two pieces.
 		s := ranges[0]
 		ranges = []span{{s.base, pageSize}, {s.base + pageSize, s.size - pageSize}}
+		switch g.IntN(4) {
+		case 0:
+			ranges[0], ranges[1] = ranges[1], ranges[0]
+		case 1:
+			ranges[1].base = g.run(int(ranges[1].size / pageSize))
+		}
 	}
 	if len(ranges) == 0 {
 		return nil
@@ -699,7 +705,10 @@ func (g *generator) deliver(smc bool, what string, b []byte, uses ...use) *step 
 		s.regs[6] = off
 	case g.percent(30) && len(m.buffers) > 0:
 		c := pick(g, m.buffers)
-		if c.protected || c.size < off+uint64(len(b))+rpcRoom && g.percent(90) {
+		if c.protected {
+			return plain("call with a pool", smcWithRegd, c.cookie>>32, c.cookie&0xFFFF_FFFF, 0)
+		}
+		if c.size < off+uint64(len(b))+rpcRoom && g.percent(90) {
 			return nil
 		}
 		ranges = c.ranges
@@ -838,9 +847,15 @@ func (g *generator) register() *step {
 
 func (g *generator) lendSMC() *step {
 	n := g.length()
-	return g.deliver(true, "lend over SMC", arg(cmdLend, 0, 0,
+	pool := g.run(n)
+	s := g.deliver(true, "lend over SMC", arg(cmdLend, 0, 0,
 		param{attrValueIn, [3]uint64{uint64(1 + g.IntN(3))}},
-		param{attrTMemIn, [3]uint64{g.run(n), uint64(n) * pageSize, g.cookieOf()}}))
+		param{attrTMemIn, [3]uint64{pool, uint64(n) * pageSize, g.cookieOf()}}))
+	if g.percent(20) {
+		// An argument, with which the pool may be called although it is protected.
+		s = g.before(s, []poke{{pool, arg(cmdCancel, 0, 1)}})
+	}
+	return s
 }
 
 // forget unregisters a buffer or takes a pool back.

@@ -116,6 +116,7 @@ type message struct {
 
 	absent  bool           // the transport may refuse the command
 	waits   bool           // it is suspended until it is resumed
+	closing []extent       // that it gives back
 	unclear bool           // it meets another call in its session
 	private span           // the page of an argument that is not registered
 	looked  []*transaction // shares that it names
@@ -798,6 +799,7 @@ func (g *message) forget(protected bool) {
 		g.perhaps(anyResult, "the buffer holds its own message")
 	}
 	g.unless(!m.inUse(b), anyResult, "a call under way uses the memory")
+	g.closing = b.extents
 	g.done = func([]byte) string {
 		m.buffers = slices.DeleteFunc(m.buffers, func(o *buffer) bool { return o == b })
 		m.event = "unregister"
@@ -1311,7 +1313,11 @@ func (c *call) yielding() *answer {
 	default:
 		v.broken(anyResult, "no such call")
 	}
-	return &answer{keep: 4, skip: g != nil && g.unclear, check: func(out *regs) (bool, string) {
+	a := &answer{keep: 4}
+	if g != nil {
+		a.skip, a.closing = g.unclear, g.closing
+	}
+	a.check = func(out *regs) (bool, string) {
 		if out[0] == rpcInterrupt && g != nil && v.must == 0 {
 			return true, g.suspend(uint32(out[3]))
 		}
@@ -1329,5 +1335,6 @@ func (c *call) yielding() *answer {
 			return true, v.accepted()
 		}
 		return g.finish()
-	}}
+	}
+	return a
 }

@@ -70,6 +70,10 @@ type machine struct {
 	tzc     []uint32       // registers of the controller after the last step
 	out     regs           // of the last step
 
+	calling bool     // a call is under way, of which moments are looked at
+	closing []extent // that it gives back to the normal world
+	moment  string   // what was wrong meanwhile
+
 	events   map[string]int // what happened, for statistics
 	refusals int
 }
@@ -78,18 +82,15 @@ type machine struct {
 func newMachine(cfg *secureworld.Config, seed uint64, f faults) (*machine, error) {
 	x := &machine{cfg: cfg, seed: seed, faults: f, results: map[int]uint64{}, events: map[string]int{}}
 	var err error
-	var between func(bus.Filter) bus.Filter
-	if f.filter != nil {
-		between = func(inner bus.Filter) bus.Filter { return f.filter(x, inner) }
-	}
-	if x.board, err = newBoard(cfg.TZASC.Enabled, between); err != nil {
-		return nil, err
-	}
-	if cfg.TZASC.Enabled {
-		x.filter = x.board.tzc.Unit(0)
-		if between != nil {
-			x.filter = between(x.filter)
+	x.board, err = newBoard(cfg.TZASC.Enabled, func(inner bus.Filter) bus.Filter {
+		if f.filter != nil {
+			inner = f.filter(x, inner)
 		}
+		x.filter = inner
+		return watchedMemory{inner, x}
+	}, func(inner bus.Device) bus.Device { return watchedRegisters{inner, x} })
+	if err != nil {
+		return nil, err
 	}
 	for i := range x.ports {
 		x.ports[i] = x.board.Port(bus.Attr{NSAID: uint8(i), Privileged: i == bus.NSAIDAP})
@@ -175,6 +176,7 @@ func (x *machine) resolve(s *step) (r regs, pokes []poke) {
 // do makes one step on both sides and compares them.
 func (x *machine) do(s *step) (out *failure) {
 	defer func() {
+		x.calling = false
 		if p := recover(); p != nil {
 			out = &failure{s.id, "panic", fmt.Sprint(p)}
 		}
@@ -199,12 +201,16 @@ func (x *machine) do(s *step) (out *failure) {
 		x.out = r
 		return x.check(s)
 	}
+	x.calling, x.closing, x.moment = s.id%momentSteps == 0 || a.closing != nil, a.closing, ""
 	if x.faults.smc != nil {
 		x.faults.smc(x, s, &r)
 	} else {
 		x.world.SMC(firmware.Call{CPU: s.cpu, EL: 1}, &r)
 	}
-	x.out = r
+	x.out, x.calling = r, false
+	if x.moment != "" {
+		return fail("moment", "%s", x.moment)
+	}
 	accepted, wrong := a.compare(&in, &r)
 	if wrong != "" {
 		return fail("reply", "%s", wrong)
@@ -406,4 +412,78 @@ func (x *machine) everything(id int) *failure {
 		}
 	}
 	return nil
+}
+
+// momentSteps says of how many calls one has its moments looked at, beside all that give memory back.
+const momentSteps = 4
+
+// watchedMemory sees the secure world write.
+type watchedMemory struct {
+	bus.Filter
+	x *machine
+}
+
+func (w watchedMemory) Check(addr uint64, write bool, a bus.Attr) bus.Verdict {
+	if w.x.calling && a.Secure && write {
+		w.x.scrubs(addr)
+	}
+	return w.Filter.Check(addr, write, a)
+}
+
+// watchedRegisters sees the controller reprogrammed.
+type watchedRegisters struct {
+	bus.Device
+	x *machine
+}
+
+func (w watchedRegisters) Write(off uint64, size int, v uint64, a bus.Attr) bus.Response {
+	resp := w.Device.Write(off, size, v, a)
+	if w.x.calling {
+		w.x.reprogrammed()
+	}
+	return resp
+}
+
+// scrubs looks at the moment at which the secure world zeroes memory that it gives back: no master may be able to write behind it.
+func (x *machine) scrubs(addr uint64) {
+	for _, e := range x.closing {
+		if addr < e.base || addr >= e.end() {
+			continue
+		}
+		for n := range x.ports {
+			if x.filter.Allows(addr, true, bus.Attr{NSAID: uint8(n)}) {
+				x.moment = fmt.Sprintf("master %d can write at %#x while it is scrubbed", n, addr)
+			}
+		}
+	}
+}
+
+// reprogrammed looks at the moment after a register of the controller was written: what is protected before the call stays so, but
+// for memory that is given back and is zero already.
+func (x *machine) reprogrammed() {
+	m := x.model
+	for _, e := range m.extents() {
+		for _, addr := range [...]uint64{e.base, e.end() - pageSize} {
+			open := m.opened(x.filter, addr, e.who)
+			if open < 0 || x.moment != "" {
+				continue
+			}
+			var now [pageSize]byte
+			back := slices.ContainsFunc(x.closing, func(c extent) bool { return c == e })
+			if x.secure.Read(addr, now[:]); !back || now != ([pageSize]byte{}) {
+				x.moment = fmt.Sprintf("master %d gets at %#x, which is protected", open, addr)
+			}
+		}
+	}
+}
+
+// opened gives a master that gets at a page although it is not of who, or -1.
+func (m *model) opened(f bus.Filter, addr uint64, who masters) int {
+	for n := range 16 {
+		a := bus.Attr{NSAID: uint8(n)}
+		if who.read>>n&1 == 0 && f.Allows(addr, false, a) || who.write>>n&1 == 0 && f.Allows(addr, true, a) {
+			return n
+		}
+	}
+	return -1
 }
