@@ -606,7 +606,7 @@ func (g *generator) resumeCall() *step {
 		ticket += uint64(g.IntN(3)) << 8
 	}
 	s, reg := plain("resume", ffaDirectReq, opteeID, 0, serviceResume, 0, 0, 0, ticket), 7
-	if x.smc {
+	if x.smc != g.percent(4) {
 		s, reg = plain("resume", smcFromRPC, 0, 0, ticket), 3
 	}
 	if id, ok := g.made[ticket]; ok {

@@ -407,7 +407,7 @@ func (g *message) invoke() {
 func (g *message) copy(r []ref) {
 	in, out := r[0], r[1]
 	switch {
-	case !in.mem || !out.mem || !in.input || !out.output:
+	case !in.mem || !out.mem:
 		g.broken(badParameters, "types")
 	case in.size > copierLimit:
 		g.broken(excessData, "too much")
@@ -416,6 +416,8 @@ func (g *message) copy(r []ref) {
 	case out.size < in.size:
 		g.broken(shortBuffer, "no room")
 		g.short = []result{{1, 1, in.size}}
+	case in.size > 0 && (!in.input || !out.output):
+		g.broken(badParameters, "direction")
 	default:
 		g.data = append(g.data, datum{out.at, out.off, g.m.read(in.at, in.off, in.size)})
 		g.results = []result{{1, 1, in.size}}
@@ -431,10 +433,12 @@ func (g *message) copy(r []ref) {
 func (g *message) fill(r []ref) {
 	out := r[0]
 	switch {
-	case !out.mem || !out.output || len(g.params) < 2 || g.params[1].attr&0xFF != attrValueIn:
+	case !out.mem || len(g.params) < 2 || g.params[1].attr&0xFF != attrValueIn:
 		g.broken(badParameters, "types")
 	case out.size > copierLimit:
 		g.broken(excessData, "too much")
+	case out.size > 0 && !out.output:
+		g.broken(badParameters, "direction")
 	default:
 		b := make([]byte, out.size)
 		for i := range b {

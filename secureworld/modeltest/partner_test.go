@@ -186,7 +186,8 @@ const (
 // copierLimit bounds the bytes of one command.
 const copierLimit = 4 * pageSize
 
-// copier is a pseudo-TA that touches memory in every way that a memory reference allows.
+// copier is a pseudo-TA that touches memory in every way that a memory reference allows. It leaves it to the service to refuse
+// the other ways.
 type copier struct{}
 
 func (copier) UUID() smc.UUID              { return copierUUID }
@@ -198,8 +199,7 @@ func (copier) Invoke(c *tee.Call) optee.Result {
 	in, out := &p[0].Mem, &p[1].Mem
 	switch c.Command {
 	case copierCopy:
-		if p[0].Type != optee.AttrRMemInput && p[0].Type != optee.AttrRMemInOut ||
-			p[1].Type != optee.AttrRMemOutput && p[1].Type != optee.AttrRMemInOut {
+		if !p[0].Type.IsMem() || !p[1].Type.IsMem() {
 			return optee.ErrorBadParameters
 		}
 		switch {
@@ -218,7 +218,7 @@ func (copier) Invoke(c *tee.Call) optee.Result {
 		out.Size = in.Size
 		return optee.Success
 	case copierFill:
-		if p[0].Type != optee.AttrRMemOutput && p[0].Type != optee.AttrRMemInOut || p[1].Type != optee.AttrValueInput {
+		if !p[0].Type.IsMem() || p[1].Type != optee.AttrValueInput {
 			return optee.ErrorBadParameters
 		}
 		if in.Size > copierLimit {
@@ -234,8 +234,7 @@ func (copier) Invoke(c *tee.Call) optee.Result {
 		}
 		p[0].A, p[0].B = p[0].B, p[0].A
 		return optee.Success
-	}
-	if c.Command == copierPause {
+	case copierPause:
 		if c.Step++; c.Step == 1 {
 			return c.Interrupt()
 		}
