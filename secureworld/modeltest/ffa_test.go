@@ -343,10 +343,10 @@ func (c *call) mapBuffers() *answer {
 		}
 	}
 	a.unless(tx.base >= rx.end() || rx.base >= tx.end(), invalid, "the buffers overlap")
-	if a.must == 0 {
-		m.accountFor(&a.verdict, []span{tx, rx}, noMemory)
-		a.waive()
-	}
+	var account verdict
+	m.accountFor(&account, []span{tx, rx}, noMemory)
+	account.waive() // whether buffers count is not said
+	a.join(account)
 	a.done = func(*regs) string {
 		m.tx, m.rx, m.rxFull = tx, rx, false
 		m.share([]span{tx, rx}, +1)
