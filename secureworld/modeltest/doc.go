@@ -9,7 +9,7 @@
 // choice, the model takes every answer that they allow and goes on from the one that was given. Not modelled are callers at EL2,
 // notifications and RPC commands.
 //
-// Read model_test.go (pages and rules), ffa_test.go and optee_test.go (what each call must be answered), generate_test.go (the
-// calls), run_test.go (the comparison), fault_test.go (what the comparison must notice). Flags: -modeltest.calls,
-// -modeltest.seed, -modeltest.only.
+// Read model_test.go (pages and rules), ffa_test.go, transaction_test.go and optee_test.go (what each call must be answered),
+// generate_test.go (the calls), run_test.go (the comparison), fault_test.go (what the comparison must notice). Flags:
+// -modeltest.calls, -modeltest.seed, -modeltest.only.
 package modeltest

@@ -373,11 +373,12 @@ func (g *generator) send(k kind) *step {
 	if k == share || len(emads) > 1 {
 		attributes = 0x2F
 	}
-	if k != share && g.percent(20) {
+	shortest := 1
+	switch {
+	case k != share && m.cfg.Limits.Slice != 0 && g.percent(30):
+		flags, shortest = 3, int(m.cfg.Limits.Slice)+1
+	case k != share && g.percent(15):
 		flags = 1
-		if g.percent(40) && m.cfg.Limits.Slice != 0 {
-			flags = 3
-		}
 	}
 	var ranges []span
 	n := 1
@@ -388,7 +389,7 @@ func (g *generator) send(k kind) *step {
 		n = 20 + g.IntN(300)
 	}
 	for range n {
-		length := g.length()
+		length := max(g.length(), shortest)
 		if n > 4 {
 			length = 1
 		}

@@ -80,7 +80,14 @@ var rare = map[string]int{
 	"map":                           200,
 	"unmap":                         100,
 	"open":                          300,
-	"reset":                         50,
+	"suspend":                       50,
+	"resume a call":                 50,
+	"pause":                         5,
+	"resume":                        5,
+	"describe":                      100,
+	"descriptor given up":           20,
+	"share refused: the receiver has enough transactions": 20,
+	"reset": 50,
 }
 
 // Random sequences of calls give what the model says, for every master and every page that is looked at.
