@@ -1,8 +1,11 @@
-// Package normalworld holds the normal world written in Go: what an operating system's kernel does with a secure world.
+// Package normalworld is the normal world written in Go: what an operating system's kernel does with a secure world and with
+// protected buffers.
 //
 // Nothing here knows how a secure world is made. All that leaves is the SMC instruction (eighteen registers, package
 // firmware) and transactions on the bus with a non-secure master's identity (package bus), so that the same code runs
-// against the Go secure world and against firmware at EL3.
+// against the Go secure world and against firmware at EL3. [Kernel] has these two ways out, and time; read kernel.go.
 //
-// Subpackage conform is the conformance suite of the interfaces: SMCCC, PSCI, FF-A and OP-TEE's SMC ABI.
+// Above it stand mem (pages), dmabuf (buffers that devices share), heap (dma-heaps), tee (the TEE subsystem with its OP-TEE
+// driver), and what is built from those. Subpackage conform is the conformance suite of the interfaces: SMCCC, PSCI, FF-A and
+// OP-TEE's SMC ABI.
 package normalworld

@@ -25,12 +25,13 @@ const (
 	Unimp                        // instructions and registers that are not implemented
 	DMA                          // jobs of DMA masters
 	Guest                        // guest errors: accesses to nothing, writes to read-only registers
+	DMABuf                       // dma-buf operations and dma-heaps of the normal world
 )
 
-var names = []string{"smc", "ffa", "optee", "protmem", "tzc", "int", "unimp", "dma", "guest"}
+var names = []string{"smc", "ffa", "optee", "protmem", "tzc", "int", "unimp", "dma", "guest", "dmabuf"}
 
 // All is every category.
-const All = Guest<<1 - 1
+const All = DMABuf<<1 - 1
 
 func (c Category) String() string {
 	var s []string

@@ -12,7 +12,7 @@ func TestCategories(t *testing.T) {
 		want Category
 	}{
 		{"smc", SMC}, {"tzc,int", TZC | Int}, {"int,tzc", TZC | Int}, {"all", All}, {"smc,all", All}, {"dma,dma", DMA},
-		{"smc,ffa,optee,protmem,tzc,int,unimp,dma,guest", All},
+		{"smc,ffa,optee,protmem,tzc,int,unimp,dma,guest,dmabuf", All},
 	} {
 		got, err := ParseCategories(c.list)
 		if err != nil || got != c.want {

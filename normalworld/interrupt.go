@@ -1,0 +1,84 @@
+package normalworld
+
+// The interrupt controller of the board as a kernel finds it (Arm GIC Architecture Specification, IHI 0069, 12.9 and 12.11).
+const (
+	gicd        = 0x0800_0000
+	gicdISPENDR = gicd + 0x0200
+	gicdICPENDR = gicd + 0x0280
+	gicdICFGR   = gicd + 0x0c00
+	gicr        = 0x080a_0000
+	gicrSGI     = gicr + 0x1_0000 // of the boot processor
+	gicrISPENDR = gicrSGI + 0x0200
+	gicrICPENDR = gicrSGI + 0x0280
+
+	firstSPI = 32
+	lastSPI  = 1019
+)
+
+// Forever is a limit of Wait that is never reached while something in the machine can still happen.
+const Forever = 1 << 62
+
+// pendingRegister gives the registers that read and clear the pending state of an interrupt, and its bit.
+func pendingRegister(intid uint32) (set, reset uint64, bit uint32) {
+	if intid < firstSPI {
+		return gicrISPENDR, gicrICPENDR, intid
+	}
+	word := uint64(intid / 32 * 4)
+	return gicdISPENDR + word, gicdICPENDR + word, intid % 32
+}
+
+// SetEdge makes an SPI edge-triggered, or level-sensitive (ICFGR).
+func (k *Kernel) SetEdge(intid uint32, edge bool) error {
+	if intid < firstSPI || intid > lastSPI {
+		return EINVAL
+	}
+	reg := gicdICFGR + uint64(intid/16*4)
+	v, err := k.Load(reg, 4)
+	if err != nil {
+		return err
+	}
+	bit := uint64(2) << (intid % 16 * 2)
+	v &^= bit
+	if edge {
+		v |= bit
+	}
+	return k.Store(reg, 4, v)
+}
+
+// Pending reports whether an interrupt is pending, as the interrupt controller shows it. Interrupts have its numbers: SGIs from 0
+// on, PPIs from 16, SPIs from 32.
+func (k *Kernel) Pending(intid uint32) (bool, error) {
+	if intid > lastSPI {
+		return false, EINVAL
+	}
+	reg, _, bit := pendingRegister(intid)
+	v, err := k.Load(reg, 4)
+	return v>>bit&1 != 0, err
+}
+
+// Acknowledge clears the pending state of an edge-triggered interrupt. A level stays until its device is quiet.
+func (k *Kernel) Acknowledge(intid uint32) error {
+	if intid > lastSPI {
+		return EINVAL
+	}
+	_, reg, bit := pendingRegister(intid)
+	return k.Store(reg, 4, 1<<bit)
+}
+
+// WaitInterrupt lets time pass until an interrupt is pending: ETIMEDOUT after limit nanoseconds, EDEADLK where nothing that is
+// under way in the machine can raise it any more.
+func (k *Kernel) WaitInterrupt(intid uint32, limit uint64) error {
+	end := k.Now() + min(limit, Forever)
+	for {
+		pending, err := k.Pending(intid)
+		switch {
+		case err != nil || pending:
+			return err
+		case k.Now() >= end:
+			return ETIMEDOUT
+		}
+		if !k.Sleep(end-k.Now()) && limit >= Forever {
+			return EDEADLK
+		}
+	}
+}
