@@ -49,6 +49,7 @@ var entries = []entry{
 	{name: "fault", summary: "takes each kind of synchronous exception and checks ESR, FAR and ELR", cpus: 1},
 	{name: "smp", summary: "starts all processors with PSCI: atomics, locks, barrier, interrupts between them", cpus: 4, gic: true},
 	{name: "timer", summary: "generic timers, their interrupts, WFI and the PL031 clock", cpus: 1, gic: true},
+	{name: "gic", summary: "the interrupt controller: registers, states, priorities, nesting, levels, routing between processors", cpus: 2, gic: true},
 	{name: "bench", summary: "about 200 million instructions of mixed work with a known result", cpus: 1},
 	{name: "conform", summary: "the core of the conformance suite as TAP: PSCI, FF-A, OP-TEE, isolation, as far as they are there", cpus: 2, secureWorld: "any"},
 }

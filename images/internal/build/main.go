@@ -29,6 +29,7 @@ var images = []image{
 	{name: "fault"},
 	{name: "smp"},
 	{name: "timer"},
+	{name: "gic"},
 	{name: "bench", float: true},
 	{name: "conform"},
 }
