@@ -86,6 +86,8 @@ type Machine struct {
 	resets  int
 	warned  map[uint32]bool
 	input   input
+	calls   chan func() // see Do
+	control control
 }
 
 // New builds a machine and resets it.
@@ -94,7 +96,7 @@ func New(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{cfg: cfg, bus: &bus.Bus{}, warned: map[uint32]bool{}}
+	m := &Machine{cfg: cfg, bus: &bus.Bus{}, warned: map[uint32]bool{}, calls: make(chan func())}
 	m.input.ready = make(chan struct{}, 1)
 	if err := m.wire(model); err != nil {
 		m.Close()

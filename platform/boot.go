@@ -14,6 +14,7 @@ func (m *Machine) Reset() error {
 	m.resets++
 	m.exit = nil
 	m.next = 0
+	m.control.cut = nil
 	m.halt()
 	if m.resets > 1 && m.cfg.Events.On(event.Int) {
 		m.cfg.Events.Emit(&event.Event{Time: m.clock.Now(), Category: event.Int, Phase: event.Restart, Source: "machine", Name: "RESET"})

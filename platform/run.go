@@ -51,6 +51,8 @@ func (m *Machine) Run(ctx context.Context) Exit {
 		select {
 		case <-done:
 			return Exit{Reason: Interrupted}
+		case f := <-m.calls:
+			f()
 		default:
 		}
 		if m.reboot {
@@ -61,6 +63,17 @@ func (m *Machine) Run(ctx context.Context) Exit {
 		}
 		if m.exit != nil {
 			return *m.exit
+		}
+		if m.control.stopped {
+			if m.rest(done) {
+				return Exit{Reason: Interrupted}
+			}
+			continue
+		}
+		if c := m.control.cut; c != nil {
+			m.control.cut = nil
+			m.execute(c)
+			continue
 		}
 		waiting := m.input.drain(m)
 		m.clock.Expire()
@@ -82,7 +95,7 @@ func (m *Machine) Run(ctx context.Context) Exit {
 			n = min(n, inputQuantum)
 		}
 		if m.clock.Begin(n) > 0 {
-			c.Run()
+			m.execute(c)
 		}
 	}
 }
@@ -92,7 +105,7 @@ func (m *Machine) turn() (c *cpu.CPU, others bool) {
 	for range m.cpus {
 		k := m.cpus[m.next]
 		m.next = (m.next + 1) % len(m.cpus)
-		if !k.Runnable() {
+		if !k.Runnable() || m.control.actions[k.Index()] == Halt {
 			continue
 		}
 		if c != nil {
@@ -133,6 +146,9 @@ func (m *Machine) idle(done <-chan struct{}) bool {
 		return true
 	case <-m.input.ready:
 		m.input.drain(m)
+		return false
+	case f := <-m.calls:
+		f()
 		return false
 	}
 }
@@ -240,6 +256,7 @@ type input struct {
 	mu    sync.Mutex
 	data  [3][]byte // guarded by mu
 	power bool      // guarded by mu: the power key was pressed
+	brk   [2]bool   // guarded by mu: the UART is to see a break
 	ready chan struct{}
 }
 
@@ -270,6 +287,14 @@ func (m *Machine) PowerKey() {
 	m.input.wake()
 }
 
+// Break sends a break condition to a UART, 0 or 1. It may be called from any goroutine while the machine runs.
+func (m *Machine) Break(uart int) {
+	m.input.mu.Lock()
+	m.input.brk[uart] = true
+	m.input.mu.Unlock()
+	m.input.wake()
+}
+
 func (in *input) wake() {
 	select {
 	case in.ready <- struct{}{}:
@@ -292,6 +317,12 @@ func (in *input) drain(m *Machine) (left bool) {
 			}
 			in.data[i] = in.data[i][n:]
 			left = left || len(in.data[i]) > 0
+		}
+	}
+	for i, u := range m.uart {
+		if in.brk[i] {
+			in.brk[i] = false
+			u.ReceiveBreak()
 		}
 	}
 	if in.power {

@@ -1,0 +1,158 @@
+package platform_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"gatehouse/images"
+	"gatehouse/platform"
+	"gatehouse/platform/event"
+	"gatehouse/platform/loader"
+	"gatehouse/secureworld"
+)
+
+// debugged is a machine with a bundled image that records everything that a guest or a trace can see.
+type debugged struct {
+	*platform.Machine
+	out    bytes.Buffer
+	events bytes.Buffer
+	stops  []platform.Stop
+}
+
+func newDebugged(t testing.TB, name string, cpus int, cats event.Category) *debugged {
+	t.Helper()
+	img, err := images.Get(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &debugged{}
+	cfg := platform.Config{CPUs: cpus, TZASC: true, Firmware: secureworld.New(secureworld.DefaultConfig()), Events: &event.Stream{}}
+	cfg.Serial[0] = &d.out
+	if cats != 0 {
+		cfg.Events.Attach(cats, event.NewText(&d.events))
+	}
+	if cfg.Kernel, err = loader.Parse(name, img.ELF, cfg.Range()); err != nil {
+		t.Fatal(err)
+	}
+	if d.Machine, err = platform.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	d.Hear(func(s platform.Stop) { d.stops = append(d.stops, s) })
+	return d
+}
+
+// finish runs the machine, as a debugger would that calls goOn after each stop.
+func (d *debugged) finish(t testing.TB, goOn func()) platform.Exit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), hostLimit)
+	defer cancel()
+	over, done := context.WithCancel(context.Background())
+	wake := make(chan struct{}, 1)
+	unhear := d.Hear(func(platform.Stop) {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	})
+	defer unhear()
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for {
+			select {
+			case <-wake:
+			case <-over.Done():
+				return
+			}
+			if d.Do(over, goOn) != nil {
+				return
+			}
+		}
+	}()
+	if d.Stopped() {
+		wake <- struct{}{}
+	}
+	exit := d.Run(ctx)
+	done()
+	<-finished
+	return exit
+}
+
+// A machine that is paused again and again, at moments of the host's choice, does what it does undisturbed.
+func TestPause(t *testing.T) {
+	plain := newDebugged(t, "smp", 4, event.All)
+	if exit := plain.finish(t, nil); exit.Reason != platform.PoweredOff || len(plain.stops) != 0 {
+		t.Fatalf("%+v, stops %v", exit, plain.stops)
+	}
+	d := newDebugged(t, "smp", 4, event.All)
+	over, done := context.WithCancel(context.Background())
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for d.Do(over, d.Pause) == nil {
+		}
+	}()
+	d.Pause()
+	exit := d.finish(t, func() {
+		if !d.Stopped() {
+			return // a second pause of a machine that stood still
+		}
+		d.Resume()
+	})
+	done()
+	<-finished
+	if exit != (platform.Exit{}) || d.out.String() != plain.out.String() || d.events.String() != plain.events.String() {
+		t.Errorf("ended with %+v and\n%s", exit, &d.out)
+	}
+	if d.Retired() != plain.Retired() || d.Now() != plain.Now() {
+		t.Errorf("%d instructions, %d ns; undisturbed %d, %d", d.Retired(), d.Now(), plain.Retired(), plain.Now())
+	}
+	t.Logf("%d pauses", len(d.stops))
+	if len(d.stops) < 2 {
+		t.Error("it was hardly ever paused")
+	}
+	for _, s := range d.stops {
+		if s.Kind != platform.Paused || s.CPU < 0 || s.CPU > 3 {
+			t.Fatalf("%+v", s)
+		}
+	}
+}
+
+// A stopped machine does not run, and its run can be ended; nothing calls into a machine that does not run.
+func TestStopped(t *testing.T) {
+	d := newDebugged(t, "hello", 1, 0)
+	d.Pause()
+	d.Pause()
+	if len(d.stops) != 1 {
+		t.Errorf("%v", d.stops)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_ = d.Do(ctx, func() {})
+		cancel()
+	}()
+	if exit := d.Run(ctx); exit.Reason != platform.Interrupted || d.Retired() != 0 || d.Now() != 0 || !d.Stopped() {
+		t.Errorf("%+v after %d instructions", exit, d.Retired())
+	}
+	if err := d.Do(ctx, func() { t.Error("called") }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	// A reset leaves it stopped.
+	before := d.Resets()
+	d.RequestReset()
+	ctx, cancel = context.WithCancel(context.Background())
+	go func() {
+		_ = d.Do(ctx, func() {})
+		cancel()
+	}()
+	if exit := d.Run(ctx); exit.Reason != platform.Interrupted || d.Resets() != before+1 || d.Retired() != 0 {
+		t.Errorf("%+v, %d resets", exit, d.Resets())
+	}
+	d.Resume()
+	if exit := d.finish(t, nil); exit.Reason != platform.PoweredOff {
+		t.Errorf("%+v", exit)
+	}
+}
