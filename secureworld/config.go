@@ -130,15 +130,22 @@ func masters(ids ...uint8) (mask uint16) {
 // aborts. Each use case admits the masters that it cannot do without:
 //   - secure video playback: the crypto engine writes what it decrypts, decoder and transform read and write, the display reads;
 //   - trusted user interface: the display reads what trusted applications draw;
-//   - secure video recording: the transform writes and reads, the crypto engine reads what it encrypts.
+//   - secure video recording: the camera writes, transform and encoder read and write, the crypto engine reads what it encrypts;
+//   - on demand, the use case of this platform's own: nobody by itself. Clients may grant reading to the display, and reading and
+//     writing to the masters of the two video use cases.
 //
 // Their addresses have 32 bits, as those of the display controller.
 func DefaultConfig() Config {
 	uuid := ffa.UUID(optee.OSUUID())
 	all := masters(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform,
-		bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP)
+		bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP, bus.NSAIDCamera, bus.NSAIDEncoder, bus.NSAIDInput)
 	useCase := func(id optee.UseCase, size uint64, read, write uint16) tee.UseCase {
 		return tee.UseCase{ID: id, Access: memory.Access{Read: read, Write: write}, MinSize: size, Align: memory.PageSize, PAWidth: 32}
+	}
+	onDemand := useCase(optee.UseCaseOnDemand, 1<<20, 0, 0)
+	onDemand.Grantable = memory.Access{
+		Read:  masters(bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDEncoder),
+		Write: masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder),
 	}
 	return Config{
 		ABI: ABIBoth,
@@ -155,7 +162,9 @@ func DefaultConfig() Config {
 					masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform)),
 				useCase(optee.UseCaseTrustedUI, 1<<20, masters(bus.NSAIDHDLCD), 0),
 				useCase(optee.UseCaseSecureVideoRecord, 1<<20,
-					masters(bus.NSAIDTransform, bus.NSAIDCrypto), masters(bus.NSAIDTransform)),
+					masters(bus.NSAIDTransform, bus.NSAIDCrypto, bus.NSAIDEncoder),
+					masters(bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder)),
+				onDemand,
 			},
 		},
 		CarveoutUse: optee.UseCaseSecureVideoPlay,
@@ -188,6 +197,9 @@ func (c *Config) validate() error {
 	case o.NoDynamicSHM && o.SHM.Size == 0:
 		return bad("no shared memory: neither reserved nor dynamic")
 	}
+	if n := l.Transactions + len(c.OPTEE.UseCases); n > 1<<16 {
+		return bad("%d transactions and carve-outs: want up to %d", n, 1<<16)
+	}
 	seen := map[optee.UseCase]bool{}
 	for _, u := range c.OPTEE.UseCases {
 		switch {
@@ -197,6 +209,8 @@ func (c *Config) validate() error {
 			return bad("use case %v: alignment %#x, size %#x", u.ID, u.Align, u.MinSize)
 		case u.PAWidth < 1 || u.PAWidth > 64:
 			return bad("use case %v: %d address bits", u.ID, u.PAWidth)
+		case (u.Access.Read|u.Access.Write|u.Grantable.Read|u.Grantable.Write)>>bus.NSAIDAP&1 != 0:
+			return bad("use case %v admits the processors", u.ID)
 		case u.Carveout.Size != 0 && c.Carveout.Size != 0 && u.ID == c.CarveoutUse:
 			return bad("use case %v has two carve-outs", u.ID)
 		}

@@ -51,6 +51,9 @@ const (
 	NSAIDCLCD      = 7
 	NSAIDVirtio    = 8
 	NSAIDAP        = 9
+	NSAIDCamera    = 10
+	NSAIDEncoder   = 11
+	NSAIDInput     = 12
 )
 
 // Attr is what a transaction carries beside its address and data.
@@ -439,6 +442,14 @@ func (b *Bus) Direct(addr uint64, a Attr) (read, write *Page) {
 		write = p
 	}
 	return read, write
+}
+
+// Writable reports whether addr is RAM that a master with these attributes may write now. The question is no access: no failure
+// register tells of it.
+func (b *Bus) Writable(addr uint64, a Attr) bool {
+	r := b.find(addr)
+	return r != nil && r.readsRAM() && r.writesRAM() && !r.ReadOnly && !(r.SecureOnly && !a.Secure) && a.NSAID <= 15 &&
+		(r.Filter == nil || r.Filter.Allows(addr&^pageMask, true, a))
 }
 
 // Watch makes the bus report every later write to the page that holds addr. It says whether the page is RAM.

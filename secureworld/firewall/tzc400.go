@@ -75,7 +75,7 @@ type Pin struct {
 type slot struct {
 	region
 	enabled bool
-	revoked bool // REGION_ID_ACCESS is zero until the next change
+	stale   bool // REGION_ID_ACCESS holds something else until the next change
 }
 
 // TZC400 drives one controller. It implements memory.Firewall.
@@ -84,7 +84,7 @@ type TZC400 struct {
 	filters uint32 // one bit for each filter unit
 	n       int    // regions, with region 0
 	slots   [maxRegions]slot
-	extents []extent
+	layout  layout
 }
 
 var _ memory.Firewall = (*TZC400)(nil)
@@ -112,29 +112,47 @@ func NewTZC400(cfg Config) (*TZC400, error) {
 	t.region(0, regAttribute, attrSecureRW)
 	t.write(regAction, uint32(cfg.Action))
 	t.write(regIntClear, t.filters)
-	var extents []extent
+	var l layout
 	for _, p := range cfg.Pinned {
-		extents = insert(extents, []memory.Range{p.Range}, p.Access)
+		l = l.protect([]memory.Range{p.Range}, p.Access)
 	}
-	if err := t.fits(extents); err != nil {
+	if err := t.fits(l); err != nil {
 		return nil, err
 	}
-	t.program(extents)
+	t.program(l)
 	return t, t.gates(t.filters)
 }
 
 // Protect is documented at memory.Firewall.
 func (t *TZC400) Protect(ranges []memory.Range, access memory.Access) error {
-	extents := insert(t.extents, ranges, access)
-	if err := t.fits(extents); err != nil {
+	return t.change(t.layout.protect(ranges, access))
+}
+
+// Grant is documented at memory.Firewall.
+func (t *TZC400) Grant(ranges []memory.Range, access memory.Access) error {
+	return t.change(t.layout.grant(ranges, access))
+}
+
+// Withdraw is documented at memory.Firewall.
+func (t *TZC400) Withdraw(ranges []memory.Range, access memory.Access) {
+	l, ok := t.layout.withdraw(ranges, access)
+	if !ok {
+		panic("BUG: firewall: a grant is withdrawn that was not made")
+	}
+	t.program(l)
+}
+
+// change goes over to another layout if the controller has the regions for it.
+func (t *TZC400) change(l layout) error {
+	if err := t.fits(l); err != nil {
 		return err
 	}
-	t.program(extents)
+	t.program(l)
 	return nil
 }
 
-func (t *TZC400) fits(extents []extent) error {
-	if n := worst(extents); n > t.n-1 {
+func (t *TZC400) fits(l layout) error {
+	if n := l.worst(); n > t.n-1 {
 		return fmt.Errorf("%w: %d are needed, %d exist", memory.ErrNoRegion, n, t.n-1)
 	}
 	return nil
@@ -145,13 +163,13 @@ func (t *TZC400) fits(extents []extent) error {
 func (t *TZC400) Revoke(ranges []memory.Range) {
 	for i := 1; i < t.n; i++ {
 		s := &t.slots[i]
-		if !s.enabled || s.revoked || s.access == (memory.Access{}) {
+		if !s.enabled || s.stale || s.access == (memory.Access{}) {
 			continue
 		}
 		for _, r := range ranges {
 			if s.Overlaps(r) {
 				t.region(i, regIDAccess, 0)
-				s.revoked = true
+				s.stale = true
 				break
 			}
 		}
@@ -159,18 +177,21 @@ func (t *TZC400) Revoke(ranges []memory.Range) {
 }
 
 // Release is documented at memory.Firewall.
-func (t *TZC400) Release(ranges []memory.Range) { t.program(remove(t.extents, ranges)) }
+func (t *TZC400) Release(ranges []memory.Range) { t.program(t.layout.release(ranges)) }
 
-// program brings the controller from the extents that it protects to others. A region goes live or dead with one write, of
-// REGION_ATTRIBUTES, so adding and removing regions leaves no moment in which memory that stays protected is open. A region
-// that grows or shrinks takes several writes: they are made while all gates are closed.
-func (t *TZC400) program(extents []extent) {
-	want := regions(extents)
+// program brings the controller from one layout to another. A region goes live or dead with one write, of REGION_ATTRIBUTES, and
+// changes its masters with one, of REGION_ID_ACCESS, so none of these leaves a moment in which more masters reach memory than
+// did before or do afterwards. A region that grows or shrinks takes several writes: they are made while all gates are closed.
+func (t *TZC400) program(l layout) {
+	want := l.regions()
 	var keep [maxRegions]bool
 	var fresh []region
 	for _, w := range want {
-		if i := t.slotOf(w.Range); i != 0 && t.slots[i].access == w.access {
+		if i := t.slotOf(w.Range); i != 0 {
 			keep[i] = true
+			if t.slots[i].access != w.access {
+				t.slots[i].access, t.slots[i].stale = w.access, true
+			}
 		} else {
 			fresh = append(fresh, w)
 		}
@@ -191,9 +212,9 @@ func (t *TZC400) program(extents []extent) {
 		case s.enabled && !keep[i]:
 			t.region(i, regAttribute, 0)
 			*s = slot{}
-		case s.revoked:
+		case s.stale:
 			t.region(i, regIDAccess, idAccess(s.access))
-			s.revoked = false
+			s.stale = false
 		}
 	}
 	for _, w := range fresh {
@@ -202,7 +223,7 @@ func (t *TZC400) program(extents []extent) {
 	if moves {
 		t.mustGates(t.filters)
 	}
-	t.extents = extents
+	t.layout = l
 }
 
 // slotOf is the number of the enabled region with exactly this range, or 0.
@@ -237,7 +258,10 @@ func (t *TZC400) enable(i int, r region) {
 }
 
 // Extents is the number of ranges that are protected now.
-func (t *TZC400) Extents() int { return len(t.extents) }
+func (t *TZC400) Extents() int { return len(t.layout.extents) }
+
+// Regions is the number of regions that are in use now, and how many there are beside region 0.
+func (t *TZC400) Regions() (used, all int) { return len(t.layout.regions()), t.n - 1 }
 
 func idAccess(a memory.Access) uint32 { return uint32(a.Write)<<idWriteShift | uint32(a.Read) }
 
@@ -276,6 +300,12 @@ func (Off) Protect([]memory.Range, memory.Access) error { return nil }
 
 // Revoke does nothing.
 func (Off) Revoke([]memory.Range) {}
+
+// Grant does nothing.
+func (Off) Grant([]memory.Range, memory.Access) error { return nil }
+
+// Withdraw does nothing.
+func (Off) Withdraw([]memory.Range, memory.Access) {}
 
 // Release does nothing.
 func (Off) Release([]memory.Range) {}

@@ -279,12 +279,12 @@ func (r *rig) step(holds []held, rng func(int) int) []held {
 		if len(x.ranges) == 0 {
 			return holds
 		}
-		writes, extents := r.writes, slices.Clone(r.drv.extents)
+		writes, extents := r.writes, slices.Clone(r.drv.layout.extents)
 		err := r.drv.Protect(x.ranges, x.access)
 		switch {
 		case err == nil:
 			holds = append(slices.Clone(holds), x)
-		case !errors.Is(err, memory.ErrNoRegion) || r.writes != writes || !slices.Equal(extents, r.drv.extents):
+		case !errors.Is(err, memory.ErrNoRegion) || r.writes != writes || !slices.Equal(extents, r.drv.layout.extents):
 			r.t.Errorf("refused with %v after %d writes", err, r.writes-writes)
 		}
 	}

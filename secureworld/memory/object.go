@@ -22,6 +22,7 @@ type Object struct {
 	ranges []Range
 	starts []uint64 // offset of each range in the buffer
 	size   uint64
+	access Access // of non-secure masters, by itself: of lent memory
 	// uncounted objects are outside the account of ranges.
 	uncounted bool
 }
@@ -47,6 +48,9 @@ func (s *Space) Carveout(r Range) *Object {
 // Size is the length of the buffer in bytes.
 func (o *Object) Size() uint64 { return o.size }
 
+// Access gives the masters that lent memory was protected for.
+func (o *Object) Access() Access { return o.access }
+
 // Ranges gives the ranges in the order of the buffer. They must not be changed.
 func (o *Object) Ranges() []Range { return o.ranges }
 
@@ -60,6 +64,28 @@ func (o *Object) normalised() []Range {
 	}
 	o.space.sorted = sorted[:0]
 	return sorted
+}
+
+// part gives the memory behind whole pages of a protected buffer that can have grants, normalised.
+func (o *Object) part(off, n uint64) ([]Range, error) {
+	switch {
+	case o.kind != lent && o.kind != carveout:
+		return nil, ErrState
+	case n == 0 || off%PageSize != 0 || n%PageSize != 0:
+		return nil, ErrBounds
+	}
+	var ranges []Range
+	if err := o.each(off, n, func(addr, n uint64) error {
+		ranges = append(ranges, Range{addr, n})
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	ranges, ok := Normalise(ranges)
+	if !ok {
+		panic("BUG: memory: an object with overlapping ranges")
+	}
+	return ranges, nil
 }
 
 // each calls f for the pieces of memory behind [off, off+n) of the buffer, in order.

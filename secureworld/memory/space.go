@@ -30,14 +30,25 @@ var (
 // Access says which non-secure masters may access protected memory: bit n stands for NSAID n.
 type Access struct{ Read, Write uint16 }
 
+// fields are for events.
+func (a Access) fields() []event.Field {
+	return []event.Field{{Key: "read", Num: uint64(a.Read), Text: bus.NSAIDSet(a.Read)},
+		{Key: "write", Num: uint64(a.Write), Text: bus.NSAIDSet(a.Write)}}
+}
+
 // Firewall takes memory away from non-secure masters and gives it back. Ranges are normalised (see Normalise).
 type Firewall interface {
 	// Protect leaves non-secure access to ranges to the masters of access only. It returns ErrNoRegion and has changed
 	// nothing when it cannot.
 	Protect(ranges []Range, access Access) error
+	// Grant adds the masters of access to those of ranges, each of which lies within one that is protected. It returns
+	// ErrNoRegion and has changed nothing when it cannot.
+	Grant(ranges []Range, access Access) error
+	// Withdraw undoes Grants with the same ranges: of each master and direction one. What other grants allow stays.
+	Withdraw(ranges []Range, access Access)
 	// Revoke takes the access of the remaining masters away, before the memory is scrubbed.
 	Revoke(ranges []Range)
-	// Release gives ranges that were given to Protect in one call back to the normal world.
+	// Release gives ranges that were given to Protect in one call back to the normal world, and ends all grants within them.
 	Release(ranges []Range)
 }
 
@@ -235,9 +246,10 @@ func (s *Space) take(ranges []Range, access Access, zero bool, e Event, k kind) 
 		}
 	}
 	s.commit(sorted, e)
-	s.tell("PROTECT", sorted, event.Field{Key: "read", Num: uint64(access.Read), Text: bus.NSAIDSet(access.Read)},
-		event.Field{Key: "write", Num: uint64(access.Write), Text: bus.NSAIDSet(access.Write)})
-	return s.object(ranges, k), nil
+	s.tell("PROTECT", sorted, access.fields()...)
+	o := s.object(ranges, k)
+	o.access = access
+	return o, nil
 }
 
 // tell emits an event about protected memory for each range.
@@ -249,6 +261,31 @@ func (s *Space) tell(name string, ranges []Range, fields ...event.Field) {
 		s.cfg.Log.Emit(event.Protmem, "secure", name,
 			append([]event.Field{event.Hex("base", r.Base), event.Hex("size", r.Size)}, fields...)...)
 	}
+}
+
+// Grant lets the masters of access reach n bytes from offset off of protected memory, beside those that do so anyway, until
+// Withdraw or Reclaim. Both numbers are whole pages. It returns ErrBounds, ErrState for memory that is not protected, or
+// ErrNoRegion.
+func (s *Space) Grant(o *Object, off, n uint64, access Access) error {
+	ranges, err := o.part(off, n)
+	if err != nil {
+		return err
+	}
+	if err := s.firewall.Grant(ranges, access); err != nil {
+		return err
+	}
+	s.tell("GRANT", ranges, access.fields()...)
+	return nil
+}
+
+// Withdraw undoes Grants of the same part: of each master and direction one.
+func (s *Space) Withdraw(o *Object, off, n uint64, access Access) {
+	ranges, err := o.part(off, n)
+	if err != nil {
+		panic("BUG: memory: a grant of no part of its object")
+	}
+	s.firewall.Withdraw(ranges, access)
+	s.tell("WITHDRAW", ranges, access.fields()...)
 }
 
 // Surrender completes a donation: the normal world never gets the memory back.

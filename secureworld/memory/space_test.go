@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -31,6 +32,16 @@ func (w *wall) Protect(r []Range, a Access) error {
 	w.log = append(w.log, "protect")
 	return nil
 }
+
+func (w *wall) Grant(r []Range, a Access) error {
+	if w.room == 0 {
+		return ErrNoRegion
+	}
+	w.log = append(w.log, fmt.Sprint("grant ", r, a))
+	return nil
+}
+
+func (w *wall) Withdraw(r []Range, a Access) { w.log = append(w.log, fmt.Sprint("withdraw ", r, a)) }
 
 func (w *wall) Revoke(r []Range) {
 	w.revoked = append(w.revoked, r...)
@@ -429,5 +440,63 @@ func TestCancel(t *testing.T) {
 				t.Errorf("reclaim of what was cancelled: %v", err)
 			}
 		}
+	}
+}
+
+// Grants name whole pages of protected memory, in the order of the buffer; the firewall hears of the memory behind them.
+func TestGrant(t *testing.T) {
+	s, w := newSpace(t)
+	w.room = 8
+	o, err := s.Lend([]Range{pagesAt(20, 4), pagesAt(10, 2), pagesAt(12, 2)}, Access{Read: 4}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err := s.Share([]Range{pagesAt(30, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Access{Write: 8}
+	for _, tc := range []struct {
+		what   string
+		o      *Object
+		off, n uint64
+		want   error
+	}{
+		{"nothing", o, 0, 0, ErrBounds},
+		{"half a page", o, 0, PageSize / 2, ErrBounds},
+		{"off a page's start", o, 8, PageSize, ErrBounds},
+		{"beyond the end", o, 7 * PageSize, 2 * PageSize, ErrBounds},
+		{"behind the end", o, 8 * PageSize, PageSize, ErrBounds},
+		{"wrapping", o, PageSize, ^uint64(0) &^ (PageSize - 1), ErrBounds},
+		{"shared memory", shared, 0, PageSize, ErrState},
+	} {
+		log := len(w.log)
+		if err := s.Grant(tc.o, tc.off, tc.n, a); !errors.Is(err, tc.want) || len(w.log) != log {
+			t.Errorf("%s: %v, want %v", tc.what, err, tc.want)
+		}
+	}
+	if err := s.Grant(o, 3*PageSize, 4*PageSize, a); err != nil {
+		t.Fatal(err)
+	}
+	s.Withdraw(o, 3*PageSize, 4*PageSize, a)
+	part := []Range{pagesAt(10, 3), pagesAt(23, 1)}
+	want := []string{"protect", fmt.Sprint("grant ", part, a), fmt.Sprint("withdraw ", part, a)}
+	if !slices.Equal(w.log, want) {
+		t.Errorf("firewall saw %v, want %v", w.log, want)
+	}
+	w.room = 0
+	if err := s.Grant(o, 0, PageSize, a); !errors.Is(err, ErrNoRegion) {
+		t.Errorf("no room: %v", err)
+	}
+	if err := s.Reclaim(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Grant(o, 0, PageSize, a); !errors.Is(err, ErrState) {
+		t.Errorf("memory that went back: %v", err)
+	}
+	c := s.Carveout(pagesAt(60, 4))
+	w.room = 8
+	if err := s.Grant(c, PageSize, PageSize, a); err != nil {
+		t.Errorf("a carve-out: %v", err)
 	}
 }

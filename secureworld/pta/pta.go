@@ -2,6 +2,7 @@ package pta
 
 import (
 	"gatehouse/secureworld/pta/decrypt"
+	"gatehouse/secureworld/pta/grant"
 	"gatehouse/secureworld/pta/probe"
 	"gatehouse/secureworld/pta/rng"
 	"gatehouse/secureworld/pta/sdp"
@@ -10,5 +11,5 @@ import (
 
 // All makes every application, as after reset. Random numbers depend on seed alone.
 func All(seed uint64) []tee.PseudoTA {
-	return append(sdp.New(), rng.New(seed), decrypt.New(), probe.New())
+	return append(sdp.New(), rng.New(seed), decrypt.New(), probe.New(), grant.TA{})
 }

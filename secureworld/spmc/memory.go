@@ -24,6 +24,7 @@ type transaction struct {
 	flags      ffa.MemoryFlags
 	tag        uint64
 	borrowers  []borrower
+	held       bool   // since reset, and for good
 	zeroAfter  bool   // a borrower wants the memory to be zeroed when the last one relinquishes it
 	described  uint32 // bytes of its descriptor that the normal world has read again, while there are more
 }
@@ -304,7 +305,7 @@ func (s *SPMC) room(p *partition, pages uint64) error {
 	}
 	regions := uint64(1)
 	for i := range s.slots {
-		if t := &s.slots[i]; t.object != nil && t.borrower(p.ID) != nil {
+		if t := &s.slots[i]; t.object != nil && !t.held && t.borrower(p.ID) != nil {
 			regions++
 			pages += t.object.Size() / memory.PageSize
 		}

@@ -238,7 +238,7 @@ func (s *SPMC) grant(t *transaction, b *borrower, granted ffa.Permissions, zeroA
 func (s *SPMC) relinquish(t *transaction, b *borrower, flags ffa.MemoryFlags) error {
 	_, after, ok := memory.Next(memory.Relinquish, t.ownerState(), b.state)
 	switch {
-	case !ok:
+	case !ok, t.held:
 		return ffa.Denied
 	case flags&^(ffa.FlagZero|ffa.FlagTimeSlice) != 0, flags&ffa.FlagZero != 0 && t.kind == ffa.Share:
 		return ffa.InvalidParameters

@@ -31,6 +31,8 @@ type Region struct {
 	Permissions ffa.Permissions
 	// Retrieved says that the partition has access to the memory now.
 	Retrieved bool
+	// Held says that it always will: see Hold.
+	Held bool
 }
 
 func (t *transaction) region(b *borrower) Region {
@@ -38,7 +40,20 @@ func (t *transaction) region(b *borrower) Region {
 	if b.state.Accessible() {
 		p = b.granted
 	}
-	return Region{t.object, t.handle, t.kind, t.sender, t.tag, p, b.state.Accessible()}
+	return Region{t.object, t.handle, t.kind, t.sender, t.tag, p, b.state.Accessible(), t.held}
+}
+
+// Hold gives a handle to memory that has been the partition's since reset: from there on it is like memory that the normal world's
+// kernel lent to this partition alone, for reading and writing and with that tag, and that the partition has retrieved. It never
+// relinquishes it, so reclaiming it is DENIED. It does not count among the transactions of the normal world. It is for Start.
+func (v Services) Hold(o *memory.Object, tag uint64) ffa.Handle {
+	s := v.spmc
+	s.slots = append(s.slots, transaction{})
+	t := s.name(len(s.slots) - 1)
+	permissions := ffa.DataRW | ffa.InstrNX
+	t.kind, t.object, t.sender, t.tag, t.held = ffa.Lend, o, ffa.NonSecurePhysical, tag, true
+	t.borrowers = []borrower{{EMAD: ffa.EMAD{Receiver: v.id, Permissions: permissions}, granted: permissions, state: memory.NotOwnerEA}}
+	return t.handle
 }
 
 // WriteAt copies p to offset off of the region: DENIED where the partition may only read it.

@@ -17,19 +17,30 @@ type FFA struct {
 	// Who enabled asynchronous notifications, and the notification that asks for the bottom half.
 	client     ffa.EndpointID
 	bottomHalf uint32
+
+	handles []ffa.Handle // of the carve-outs, 0 where there is none
 }
 
 var _ spmc.Partition = (*FFA)(nil)
 
 // NewFFA makes the transport over a service.
 func NewFFA(s *Service) *FFA {
-	f := &FFA{Service: s}
+	f := &FFA{Service: s, handles: make([]ffa.Handle, len(s.carveouts))}
 	s.transports[abiFFA] = f
 	return f
 }
 
-// Start is documented at spmc.Partition.
-func (f *FFA) Start(s spmc.Services) { f.spmc = s }
+// Start is documented at spmc.Partition. Carve-outs become memory that the normal world lent before it began.
+func (f *FFA) Start(s spmc.Services) {
+	f.spmc = s
+	for i, o := range f.carveouts {
+		if o != nil {
+			f.handles[i] = s.Hold(o, uint64(f.cfg.UseCases[i].ID))
+		}
+	}
+}
+
+func (f *FFA) carveoutHandle(i int) uint64 { return uint64(f.handles[i]) }
 
 // Direct2 refuses: the service speaks direct messages of the first kind.
 func (f *FFA) Direct2(ffa.EndpointID, ffa.UUID, [14]uint64) ([14]uint64, error) {
@@ -171,7 +182,8 @@ func (f *FFA) share(client ffa.EndpointID, handle uint64) (*memory.Object, bool)
 }
 
 // drop gives up the reference to memory of a kind. It is no error when there is none, because clients cannot know: they say
-// so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS, and what a call under way uses is BUSY.
+// so before they reclaim any memory. Memory of another kind is INVALID_PARAMETERS, a carve-out is DENIED, and what a call under
+// way uses is BUSY.
 func (f *FFA) drop(client ffa.EndpointID, handle uint64, kind ffa.TransactionKind) uint64 {
 	r, ok := f.peek(client, handle)
 	code := ffa.Busy
@@ -182,7 +194,10 @@ func (f *FFA) drop(client ffa.EndpointID, handle uint64, kind ffa.TransactionKin
 		code = ffa.InvalidParameters
 	case !r.Retrieved:
 		return 0
+	case r.Held:
+		code = ffa.Denied
 	case !f.uses(r.Object) && f.spmc.Relinquish(r.Handle) == nil:
+		f.withdraw(func(g *grant) bool { return g.object == r.Object })
 		return 0
 	}
 	return uint64(uint32(code))
@@ -201,14 +216,19 @@ func (f *FFA) memref(t *thread, p *optee.Param) (Memref, optee.Result) {
 		return Memref{}, optee.ErrorBadParameters
 	}
 	o, ok := f.share(t.client, m.GlobalID)
-	if !ok {
-		r, ok := f.peek(t.client, m.GlobalID)
-		if !ok || r.Kind != ffa.Lend || !r.Retrieved || m.InternalOffset != 0 {
-			return Memref{}, optee.ErrorBadParameters
-		}
-		o = r.Object
+	if ok {
+		return within(o, uint64(m.InternalOffset), m.Offset, m.Size)
 	}
-	return within(o, uint64(m.InternalOffset), m.Offset, m.Size)
+	r, ok := f.peek(t.client, m.GlobalID)
+	if !ok || r.Kind != ffa.Lend || !r.Retrieved || m.InternalOffset != 0 {
+		return Memref{}, optee.ErrorBadParameters
+	}
+	ref, res := f.useCase(r.Tag).within(r.Object, m.Offset, m.Size)
+	if list, err := f.spmc.Borrowers(r.Handle); err != nil || len(list) != 1 {
+		// Other borrowers have a say in who else gets at the memory, and are not asked about grants.
+		ref.masters, ref.grantable = r.Access(), memory.Access{}
+	}
+	return ref, res
 }
 
 // command knows ASSIGN_PROTMEM: value a is the handle of a lend, b the use case that it was lent for.

@@ -43,6 +43,8 @@ type Memref struct {
 	limit  uint64 // bytes from offset on that belong to the reference
 	access optee.Attr
 	from   optee.Param // how the client names it
+	// Of protected memory: the masters that access it by itself, and those that clients may grant access.
+	masters, grantable memory.Access
 	// Size is the bytes that the client offers; an application sets it to the bytes it wrote, or to those it needs together
 	// with SHORT_BUFFER. A size beyond what is offered reaches the client with SHORT_BUFFER only.
 	Size uint64

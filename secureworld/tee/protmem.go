@@ -11,7 +11,10 @@ import (
 // UseCase is what a protected memory pool is for and who may touch it.
 type UseCase struct {
 	ID     optee.UseCase
-	Access memory.Access // of non-secure masters
+	Access memory.Access // of non-secure masters, while nothing is granted
+	// Grantable is which masters clients may add to Access for parts of the memory, with the grant application. It never has the
+	// processors.
+	Grantable memory.Access
 	// MinSize is the size of pool, in bytes, that clients are told to allocate; smaller ones are accepted.
 	MinSize uint64
 	// Align is what base and size of a pool must be multiples of, in bytes: a power of two, at least a page.

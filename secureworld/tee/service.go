@@ -64,6 +64,8 @@ type transport interface {
 	adopt(t *thread, p *optee.Param, size uint64, b *buffer) optee.Result
 	// dismiss gives up what adopt took, before the client hears of it.
 	dismiss(t *thread, b *buffer)
+	// carveoutHandle is what clients name the carve-out of use case number i by, or 0 where that is its address.
+	carveoutHandle(i int) uint64
 	// signal tells the client that asynchronous notifications are pending. It reports false when the client cannot be told.
 	signal() bool
 }
@@ -84,6 +86,7 @@ type Service struct {
 	caching   bool   // RPC arguments of the SMC ABI are kept from call to call
 	notif     [abis]notifications
 	alarms    []alarm
+	grants    []grant
 
 	transports [abis]transport
 	buf        []byte // scratch

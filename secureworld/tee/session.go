@@ -180,6 +180,7 @@ func (s *Service) wakeWaiters(t *thread, n uint32) {
 // vacate ends a session.
 func (s *Service) vacate(t *thread, x *session) {
 	s.wakeWaiters(t, x.serial)
+	s.withdraw(func(g *grant) bool { return g.session == t.arg.Session })
 	*x = session{}
 }
 
@@ -232,6 +233,7 @@ func (s *Service) crash(app *application) {
 	for i := range s.sessions {
 		if x := &s.sessions[i]; x.state == sessionOpen && &s.tas[x.app] == app && x.instance == app.instance {
 			app.Close(uint32(i) + 1)
+			s.withdraw(func(g *grant) bool { return g.session == uint32(i)+1 })
 		}
 	}
 	app.instance++

@@ -13,6 +13,7 @@ type registered struct {
 	object *memory.Object // nil for a free slot
 	start  uint64         // of the client's buffer in its first page
 	size   uint64
+	use    *UseCase // of a pool
 }
 
 // registered gives the buffer or pool of a cookie, or nil.
@@ -84,7 +85,7 @@ func (s *SMC) registerSHM(a *optee.Arg) optee.Result {
 	if res != optee.Success {
 		return res
 	}
-	*slot = registered{m.SHMRef, o, m.BufPtr % optee.PageSize, m.Size}
+	*slot = registered{m.SHMRef, o, m.BufPtr % optee.PageSize, m.Size, nil}
 	return optee.Success
 }
 
@@ -133,7 +134,7 @@ func (s *SMC) lendProtmem(a *optee.Arg) optee.Result {
 	if err != nil {
 		return resultOf(err)
 	}
-	*slot = registered{m.SHMRef, o, 0, m.Size}
+	*slot = registered{m.SHMRef, o, 0, m.Size, u}
 	return optee.Success
 }
 
@@ -149,9 +150,11 @@ func (s *SMC) unregister(a *optee.Arg, protected bool) optee.Result {
 	case s.uses(b.object):
 		return optee.ErrorBusy
 	}
+	// The controller closes the memory to all masters at once, so the grants are only forgotten.
 	if err := s.space.Reclaim(b.object); err != nil {
 		return resultOf(err)
 	}
+	s.forgetGrants(b.object)
 	*b = registered{}
 	return optee.Success
 }
@@ -167,6 +170,9 @@ func (s *SMC) memref(t *thread, p *optee.Param) (Memref, optee.Result) {
 		}
 		if m.Offset > b.size || m.Size > b.size-m.Offset {
 			return Memref{}, optee.ErrorSecurity
+		}
+		if b.use != nil {
+			return b.use.within(b.object, m.Offset, m.Size)
 		}
 		return within(b.object, b.start, m.Offset, m.Size)
 	}
@@ -185,14 +191,14 @@ func (s *SMC) memref(t *thread, p *optee.Param) (Memref, optee.Result) {
 	if o, off := s.reserved(m.BufPtr, m.Size); o != nil {
 		return within(o, 0, off, m.Size)
 	}
-	for _, o := range s.carveouts {
+	for i, o := range s.carveouts {
 		if o != nil && inside(o, m) {
-			return within(o, 0, m.BufPtr-o.Ranges()[0].Base, m.Size)
+			return s.cfg.UseCases[i].within(o, m.BufPtr-o.Ranges()[0].Base, m.Size)
 		}
 	}
 	for i := range s.buffers {
-		if o := s.buffers[i].object; o != nil && o.Protected() && inside(o, m) {
-			return within(o, 0, m.BufPtr-o.Ranges()[0].Base, m.Size)
+		if b := &s.buffers[i]; b.object != nil && b.use != nil && inside(b.object, m) {
+			return b.use.within(b.object, m.BufPtr-b.object.Ranges()[0].Base, m.Size)
 		}
 	}
 	return Memref{}, optee.ErrorBadParameters

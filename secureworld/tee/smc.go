@@ -218,6 +218,9 @@ func (s *SMC) signal() bool {
 	return true
 }
 
+// carveoutHandle is 0: references name carve-outs by their address.
+func (s *SMC) carveoutHandle(int) uint64 { return 0 }
+
 func (s *SMC) yielding(f smc.Function, r *smc.Registers) {
 	if f == optee.ReturnFromRPC {
 		t := s.resumable(abiSMC, ffa.NonSecurePhysical, r.W(3))

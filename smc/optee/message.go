@@ -43,12 +43,16 @@ func (c Command) String() string {
 // UseCase is what a protected memory pool is for.
 type UseCase uint32
 
-// Use cases.
+// Use cases. From UseCaseImplementation on their numbers are this platform's own: optee_msg.h has none there.
 const (
 	UseCaseReserved          UseCase = 0
 	UseCaseSecureVideoPlay   UseCase = 1
 	UseCaseTrustedUI         UseCase = 2
 	UseCaseSecureVideoRecord UseCase = 3
+
+	UseCaseImplementation UseCase = 0x8000_0000
+	// UseCaseOnDemand: the pool admits no master by itself; clients grant them access by the grant application.
+	UseCaseOnDemand UseCase = UseCaseImplementation + 1
 )
 
 func (u UseCase) String() string {
@@ -61,6 +65,8 @@ func (u UseCase) String() string {
 		return "trusted-ui"
 	case UseCaseSecureVideoRecord:
 		return "secure-video-record"
+	case UseCaseOnDemand:
+		return "on-demand"
 	}
 	return hexString(uint64(u))
 }

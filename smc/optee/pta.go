@@ -140,6 +140,44 @@ var probeUUID = smc.UUID{
 // ProbeUUID is the UUID of the probe application: ea8646f5-5dee-4d80-a1a0-575224b3acf2.
 func ProbeUUID() smc.UUID { return probeUUID }
 
+// Grant application of this platform: it lets masters reach parts of protected memory, beside those that the use case admits by
+// itself. Everything about it is defined by this implementation. A grant belongs to the session that asked for it, and is counted:
+// it ends when it has been revoked as often, when the session ends, and when the memory is given back.
+const (
+	// GrantCmdGrant: p0 (memory of any direction) is the part of protected memory, in whole pages; p1 (value in): a is the NSAID
+	// of a master, b the directions (GrantDirection). BAD_PARAMETERS: p0 is not protected, not whole pages or empty; a master
+	// or direction that does not exist. ACCESS_DENIED: the use case of the memory does not admit that. NO_RESOURCE: the address
+	// space controller has no region for it. OUT_OF_MEMORY: too many grants. A command that fails changes nothing.
+	GrantCmdGrant uint32 = 0
+	// GrantCmdRevoke: parameters as those of the grant. ITEM_NOT_FOUND: this session has no such grant in force.
+	GrantCmdRevoke uint32 = 1
+	// GrantCmdQuery: p0 (memory of any direction) is protected memory; p1 (value out) takes the masters that may read (a) and
+	// write (b) all of it, p2 (value out) those that may do so with any byte of it: bit n stands for NSAID n.
+	GrantCmdQuery uint32 = 2
+	// GrantCmdCarveout: p0.a (value in) is a use case. p1 (value out) takes the address of its carve-out, p2 (value out) the size
+	// in bytes, p3 (value out) the FF-A handle that memory references name it by, each with the most significant half in a.
+	// Over the SMC ABI, where references name it by address, the handle is 0. ITEM_NOT_FOUND: it has none.
+	GrantCmdCarveout uint32 = 3
+)
+
+// GrantDirection is a set of directions, seen from the master.
+type GrantDirection uint32
+
+// Directions.
+const (
+	GrantRead  GrantDirection = 1 << 0
+	GrantWrite GrantDirection = 1 << 1
+)
+
+func (d GrantDirection) String() string { return bitNames(uint64(d), []string{"read", "write"}) }
+
+var grantUUID = smc.UUID{
+	0x2f, 0x8d, 0x5c, 0x1e, 0x9b, 0x47, 0x4a, 0x63, 0xb0, 0x5d, 0x7e, 0x31, 0xc4, 0xa8, 0x16, 0xf9,
+}
+
+// GrantUUID is the UUID of the grant application: 2f8d5c1e-9b47-4a63-b05d-7e31c4a816f9.
+func GrantUUID() smc.UUID { return grantUUID }
+
 // Numbers of the 2024 proposal (version 4, "restricted memory") where the merged interface differs.
 const (
 	// RSTMEMIoctlAlloc and RSTMEMIoctlFDInfo are ioctl numbers of /dev/tee0; 10 is OBJECT_INVOKE today.

@@ -38,6 +38,10 @@ const (
 	ErrorSignatureInvalid     Result = 0xFFFF_3072
 	ErrorTimeNotSet           Result = 0xFFFF_5000
 	ErrorTimeNeedsReset       Result = 0xFFFF_5001
+
+	// ErrorNoResource is this platform's own, in the range that the specification leaves to implementations: the address space
+	// controller has no region left.
+	ErrorNoResource Result = 0x8000_4E52
 )
 
 var genericNames = [...]string{
@@ -82,6 +86,8 @@ func (r Result) String() string {
 		return "TIME_NOT_SET"
 	case ErrorTimeNeedsReset:
 		return "TIME_NEEDS_RESET"
+	case ErrorNoResource:
+		return "NO_RESOURCE"
 	}
 	return hexString(uint64(r))
 }
