@@ -89,6 +89,8 @@ type Config struct {
 	// Semihosting makes HLT #0xF000 a semihosting call: SYS_EXIT ends the machine, SYS_WRITE0 and SYS_WRITEC write to
 	// the first UART's output.
 	Semihosting bool
+	// NoReboot makes a reset that the guest asks for end the machine, with the reason Rebooted.
+	NoReboot bool
 	// Epoch is what the PL031 shows at reset, in seconds since 1970 (DefaultEpoch).
 	Epoch uint32
 

@@ -36,6 +36,10 @@ func (h *host) StopCPU(i int) { h.cpus[i].PowerOff() }
 func (h *host) PowerOff() { (*Machine)(h).stop(Exit{Reason: PoweredOff}) }
 
 func (h *host) Reboot() {
+	if h.cfg.NoReboot {
+		(*Machine)(h).stop(Exit{Reason: Rebooted})
+		return
+	}
 	h.reboot = true
 	(*Machine)(h).halt()
 }

@@ -30,6 +30,8 @@ bundled image (gatehouse images lists them).
 
 ` + machineDetails + `
 
+` + driveDetails + `
+
 Exit status: 0 PSCI SYSTEM_OFF, or the code of a semihosting exit; 1 the guest failed so that the machine stopped; 2 usage;
 124 -timeout ran out. A -trace that could not be written in full is a failure, too. On a terminal Ctrl-A x ends the machine and Ctrl-A a sends a Ctrl-A.`,
 	run: boot,
@@ -38,6 +40,7 @@ Exit status: 0 PSCI SYSTEM_OFF, or the code of a semihosting exit; 1 the guest f
 // bootOptions are the flags of boot.
 type bootOptions struct {
 	machineOptions
+	driveOptions
 	kernel, initrd, append_, dtb, bios string
 	blobs                              []blob
 	serial                             []string
@@ -57,12 +60,18 @@ type blob struct {
 func (o *bootOptions) register(c *call) {
 	f := c.flags
 	o.machineOptions.register(f)
+	o.driveOptions.register(f)
 	f.StringVar(&o.kernel, "kernel", "", "`FILE` the image to start, or image:NAME for a bundled one")
 	f.StringVar(&o.initrd, "initrd", "", "`FILE` initial RAM disk of an arm64 Image")
 	f.StringVar(&o.append_, "append", "", "`TEXT` the kernel's command line")
 	f.StringVar(&o.dtb, "dtb", "", "`FILE` a device tree that takes the place of the board's own")
 	f.StringVar(&o.bios, "bios", "", "`FILE` firmware: goes to flash 0 and starts there")
-	f.Func("device", "`loader,file=F[,addr=A]` loads one more file to address A, or an ELF file to its own addresses; may be repeated", o.addBlob)
+	f.Func("device", "`loader,file=F[,addr=A]` loads one more file to address A, or an ELF file to its own addresses; or a device listed below; may be repeated", func(s string) error {
+		if name, _, _ := strings.Cut(s, ","); slices.Contains(deviceNames, name) {
+			return o.addDevice(s)
+		}
+		return o.addBlob(s)
+	})
 	f.Func("serial", "`stdio|file:F|none` where a UART goes: the first one is for UART 0 (default stdio), the second for UART 1 (none)", o.addSerial)
 	f.Func("timeout", "`TIME` of the host after which the machine is stopped: 10, 500ms, 2m", o.setTimeout)
 	f.Func("d", "`LIST` events to print on standard error: "+categories(), func(s string) error {
@@ -80,7 +89,7 @@ func (o *bootOptions) addBlob(s string) error {
 	b := blob{flag: "-device " + s}
 	parts := strings.Split(s, ",")
 	if parts[0] != "loader" {
-		return fmt.Errorf("unknown device %q: want loader", parts[0])
+		return fmt.Errorf("unknown device %q: want %s", parts[0], oneOf(append([]string{"loader"}, deviceNames...)...))
 	}
 	for _, p := range parts[1:] {
 		key, value, _ := strings.Cut(p, "=")
@@ -133,11 +142,15 @@ func (o *bootOptions) setTimeout(s string) error {
 // images reads and parses what the machine boots. Nothing is started before all of it is known to be good.
 func (o *bootOptions) images(cfg *platform.Config) (err error) {
 	dump := o.keys["dumpdtb"] != ""
+	flash := o.bank(0)
+	firmware := o.bios != "" || flash != nil
 	switch {
-	case o.kernel == "" && o.bios == "" && !dump:
+	case o.kernel == "" && !firmware && !dump:
 		return errors.New("-kernel: is missing, and so is -bios: there is nothing to boot")
-	case cfg.SecureWorld == platform.SecureGuest && o.bios == "" && !dump:
+	case cfg.SecureWorld == platform.SecureGuest && !firmware && !dump:
 		return errors.New("-M secure=on: EL3 belongs to the guest, and -bios is missing")
+	case o.bios != "" && flash != nil:
+		return fmt.Errorf("-bios %s: goes to the first bank of flash, and so does %s", o.bios, flash.flag)
 	}
 	cfg.Append = o.append_
 	ram := cfg.Range()
@@ -186,7 +199,7 @@ func (o *bootOptions) images(cfg *platform.Config) (err error) {
 		}
 		cfg.Blobs = append(cfg.Blobs, img)
 	}
-	return nil
+	return o.attach(cfg)
 }
 
 // readKernel parses the file, or the bundled image, that -kernel names.
@@ -253,6 +266,7 @@ func boot(c *call) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	defer o.close()
 	if err := o.images(&cfg); err != nil {
 		return 0, err
 	}
@@ -269,7 +283,18 @@ func boot(c *call) (int, error) {
 func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 	raw := false // the terminal that standard input is
 	serial := append(slices.Clone(o.serial), []string{"stdio", "none"}[len(o.serial):]...)
+	if o.hasStdio() {
+		if slices.Contains(o.serial, "stdio") {
+			return 0, fmt.Errorf("%s: -serial stdio has standard input and output", o.console.chardev.flag)
+		}
+		if len(o.serial) == 0 {
+			serial[0] = "none"
+		}
+	}
 	console := slices.Index(serial, "stdio")
+	if o.hasStdio() {
+		console = platform.VirtioConsole
+	}
 	if console >= 0 {
 		raw = isTerminal(c.stdin)
 	}
@@ -281,11 +306,24 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 	}
 	stderr := newOutput(wrap(c.stderr), true)
 	outputs := []*output{stderr}
-	for i, s := range serial {
-		if s != "none" {
-			// Files are created when everything else is known to be good.
-			out := newOutput(wrap(c.stdout), true)
-			outputs = append(outputs, out)
+	ports := slices.Clone(serial) // of the machine, as Machine.Input numbers them
+	if o.console != nil {
+		ports = append(ports, o.console.target())
+	}
+	files := map[*output]string{}
+	for i, s := range ports {
+		if s == "none" {
+			continue
+		}
+		// Files are created when everything else is known to be good.
+		out := newOutput(wrap(c.stdout), true)
+		outputs = append(outputs, out)
+		if path, ok := strings.CutPrefix(s, "file:"); ok {
+			files[out] = path
+		}
+		if i == platform.VirtioConsole {
+			cfg.Console = out
+		} else {
 			cfg.Serial[i] = out
 		}
 	}
@@ -301,17 +339,21 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		return 0, err
 	}
 	defer m.Close()
-	for i, s := range serial {
-		path, ok := strings.CutPrefix(s, "file:")
+	for _, out := range outputs {
+		path, ok := files[out]
 		if !ok {
 			continue
 		}
 		f, err := os.Create(path)
 		if err != nil {
-			return 0, fileError("serial", path, err)
+			name := "serial"
+			if out == cfg.Console {
+				name = "chardev"
+			}
+			return 0, fileError(name, path, err)
 		}
 		defer f.Close()
-		cfg.Serial[i].(*output).redirect(f)
+		out.redirect(f)
 	}
 	if err := o.trace.create(); err != nil {
 		return 0, err
@@ -380,7 +422,7 @@ func (o *bootOptions) report(c *call, m *platform.Machine, exit platform.Exit, c
 		fmt.Fprintf(c.stderr, "gatehouse boot: %s\n", oneLine(fmt.Sprintf(format, args...)))
 	}
 	switch exit.Reason {
-	case platform.PoweredOff:
+	case platform.PoweredOff, platform.Rebooted:
 		return statusOK
 	case platform.Exited:
 		if exit.Message != "" {
