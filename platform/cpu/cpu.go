@@ -110,6 +110,9 @@ type CPU struct {
 	contexts contexts
 	large    [2]area // lower and upper address range
 
+	debug debugState
+	dbg   debugger
+
 	faultLoop int // synchronous exceptions in a row that a vector's first instruction took to the same vector
 
 	retired uint64 // instructions executed since reset
@@ -170,6 +173,8 @@ func (c *CPU) Reset(pc, context uint64, el int) {
 	c.waiting, c.event, c.exclusive = running, false, monitor{}
 	c.resetSys()
 	c.resetTimers()
+	c.debug = debugState{one: c.debug.one}
+	c.dbg.stopped, c.dbg.over = false, false
 	c.pmu = pmuState{}
 	c.retired = 0
 	if el < highest && c.cfg.EL3 {
@@ -180,6 +185,7 @@ func (c *CPU) Reset(pc, context uint64, el int) {
 		c.sys.hcr |= hcrRW
 	}
 	c.flushTLB()
+	c.debugChanged()
 	c.el = uint8(el)
 	c.X[0] = context
 	c.PC = pc
@@ -246,6 +252,7 @@ func (c *CPU) stateChanged() {
 	c.attr.Privileged = c.el > 0
 	c.updateContext()
 	c.updateFPTrap()
+	c.updateStep()
 	if c.cfg.GIC != nil {
 		c.cfg.GIC.SetState(int(c.el), c.secure)
 		c.cfg.GIC.SetRouting(c.sys.scr, c.sys.hcr)

@@ -22,10 +22,11 @@ const (
 	ecDataLower   = 0x24
 	ecDataSame    = 0x25
 	ecSPAlign     = 0x26
-	ecStepLower   = 0x32
-	ecStepSame    = 0x33
 	ecSError      = 0x2f
-	ecBreakpoint  = 0x3c
+	ecBreakpoint  = 0x30 // the three of debug.go: plus one when taken from the same exception level
+	ecStep        = 0x32
+	ecWatchpoint  = 0x34
+	ecBRK         = 0x3c
 	esrIL         = 1 << 25
 	issWnR        = 1 << 6
 	issS1PTW      = 1 << 7
@@ -39,7 +40,8 @@ var classNames = map[uint64]string{
 	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
 	ecHVC: "HVC", ecSMC: "SMC", ecSys: "Trapped system register", ecInstLower: "Instruction Abort, lower EL",
 	ecInstSame: "Instruction Abort", ecPCAlign: "PC alignment", ecDataLower: "Data Abort, lower EL", ecDataSame: "Data Abort",
-	ecSPAlign: "SP alignment", ecBreakpoint: "BRK",
+	ecSPAlign: "SP alignment", ecBRK: "BRK", ecBreakpoint: "Breakpoint, lower EL", ecBreakpoint + 1: "Breakpoint",
+	ecStep: "Software Step, lower EL", ecStep + 1: "Software Step", ecWatchpoint: "Watchpoint, lower EL", ecWatchpoint + 1: "Watchpoint",
 }
 
 // Vector offsets of the kinds of exceptions (D1.3.1).
@@ -110,6 +112,7 @@ func (c *CPU) take(target uint8, vector uint64, ret uint64) {
 	if c.cfg.Events.On(event.Int) {
 		c.logException(target, vector, ret)
 	}
+	c.debug.took = true
 	c.setEL(target, true)
 	c.daif = 15
 	c.il, c.ss, c.uao = false, false, false
@@ -346,12 +349,12 @@ func (c *CPU) eret() {
 	if c.el == 3 && el == 1 && c.cfg.EL2 && c.sys.scr&scrNS != 0 && c.sys.hcr&hcrTGE != 0 {
 		legal = false
 	}
-	c.SetNZCV(uint32(spsr))
-	c.daif = uint8(spsr >> 6 & 15)
-	c.pan = spsr&psPAN != 0 && c.code.features&featPAN != 0
-	c.uao = spsr&psUAO != 0 && c.code.features&featUAO != 0
-	c.ssbs = spsr&psSSBS != 0 && c.code.features&featSSBS != 0
-	c.ss = false
+	dest := el
+	if !legal {
+		dest = c.el
+	}
+	c.ss = c.returnsStepping(spsr, dest)
+	c.setPSTATE(spsr)
 	if legal {
 		c.il = spsr&psIL != 0
 		c.setEL(el, spsr&1 != 0)
@@ -363,6 +366,15 @@ func (c *CPU) eret() {
 	}
 	c.PC = c.returnAddress(elr, c.el)
 	c.stateChanged()
+}
+
+// setPSTATE sets what SPSR_ELx holds beside the exception level, SP, IL and SS.
+func (c *CPU) setPSTATE(spsr uint64) {
+	c.SetNZCV(uint32(spsr))
+	c.daif = uint8(spsr >> 6 & 15)
+	c.pan = spsr&psPAN != 0 && c.code.features&featPAN != 0
+	c.uao = spsr&psUAO != 0 && c.code.features&featUAO != 0
+	c.ssbs = spsr&psSSBS != 0 && c.code.features&featSSBS != 0
 }
 
 // returnAddress applies the tag rules of the translation regime to a branch target at el (AArch64.BranchAddr).

@@ -384,6 +384,7 @@ func (c *CPU) loadExclusive(in *a64.Inst, va uint64, size int) bool {
 		c.X[in.Ra] = m.hi
 	}
 	m.pa = c.physical(va)
+	c.debug.exclusive = true
 	c.X[in.Rd] = lo
 	c.exclusive = m
 	return true
@@ -405,6 +406,8 @@ func (c *CPU) storeExclusive(in *a64.Inst, va uint64, size int) bool {
 			return false
 		}
 		if c.physical(va) == m.pa {
+			c.debug.compares = true // the comparison is no read of the program's
+			defer func() { c.debug.compares = false }()
 			lo, ok := c.load(va, size)
 			if !ok {
 				return false

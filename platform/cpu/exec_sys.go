@@ -14,6 +14,7 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 		c.undefined()
 		return false
 	case a64.SVC:
+		c.ss = false // as of every instruction that is over (SSAdvance)
 		c.syncException(c.syncTarget(), ecSVC, in.Imm, c.PC+4)
 		return false
 	case a64.HVC:
@@ -21,11 +22,7 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 	case a64.SMC:
 		return c.smc(in)
 	case a64.BRK:
-		t := c.syncTarget()
-		if c.el < 2 && c.el2() && c.sys.mdcr2&mdcrTDE != 0 {
-			t = 2
-		}
-		c.syncException(t, ecBreakpoint, in.Imm, c.PC)
+		c.syncException(max(c.el, c.debugTarget(c.secure)), ecBRK, in.Imm, c.PC)
 		return false
 	case a64.HLT:
 		if in.Imm == 0xf000 {
@@ -171,6 +168,7 @@ func (c *CPU) hvc(in *a64.Inst) bool {
 	case !c.cfg.EL2 || c.secure && c.el != 3 || c.cfg.EL3 && c.sys.scr&scrHCE == 0 || !c.cfg.EL3 && c.sys.hcr&hcrHCD != 0:
 		c.undefined()
 	default:
+		c.ss = false
 		c.syncException(max(c.el, 2), ecHVC, in.Imm, c.PC+4)
 	}
 	return false
@@ -198,6 +196,7 @@ func (c *CPU) smc(in *a64.Inst) bool {
 	case !c.cfg.EL3 || c.sys.scr&scrSMD != 0:
 		c.undefined()
 	default:
+		c.ss = false
 		c.syncException(3, ecSMC, in.Imm, c.PC+4)
 	}
 	return false
@@ -222,6 +221,7 @@ func (c *CPU) msrImmediate(in *a64.Inst) bool {
 			c.daif &^= v
 			c.check = true
 		}
+		c.updateStep()
 		return true
 	}
 	if c.el < minimum {

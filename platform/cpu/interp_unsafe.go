@@ -11,33 +11,60 @@ import (
 // Run executes instructions until the clock's slice ends, the processor waits or is off. The slice may be overrun by the
 // instructions up to the next branch, at most a page of them; the clock counts them all.
 func (c *CPU) Run() {
-	if c.waiting == poweredOff {
+	if c.waiting == poweredOff || c.dbg.stopped {
 		return
 	}
+	c.wakeUp()
+	c.began = c.clock.Now()
+	c.check = true
+	if c.dbg.over && c.waiting == running {
+		c.dbg.over, c.dbg.deaf = false, true
+		c.executeOne(true)
+		c.dbg.deaf = false
+	}
+	for c.waiting == running && !c.dbg.stopped && c.clock.Left() > 0 {
+		if c.debug.stepping {
+			c.executeOne(false)
+		} else if c.loop(); !c.debug.stepping {
+			break
+		}
+		c.check = true
+	}
+	c.retired = c.now()
+	c.began = c.clock.Now()
+}
+
+// wakeUp ends the wait of a processor that can run.
+func (c *CPU) wakeUp() {
 	if c.Runnable() {
 		if c.waiting == waitEvent && c.event {
 			c.event = false
 		}
 		c.waiting = running
 	}
-	c.began = c.clock.Now()
-	c.check = true
-	c.loop()
-	c.retired = c.now()
-	c.began = c.clock.Now()
 }
 
 // now is the number of instructions executed since reset, within the running slice too.
 func (c *CPU) now() uint64 { return c.retired + c.clock.Now() - c.began }
 
-// settle does what c.check asked for. It returns false when the processor must stop executing.
+// proceed does what c.check asked for. It returns false when the loop must end.
+func (c *CPU) proceed() bool {
+	if c.dbg.refund {
+		c.dbg.refund = false
+		c.clock.Sync(c.clock.Left() + 1)
+	}
+	return c.debug.once == onceOff && c.settle() && !c.debug.stepping
+}
+
+// settle takes the interrupts and exceptions that do not come from an instruction. It returns false when the processor must stop
+// executing.
 func (c *CPU) settle() bool {
 	for c.check {
 		c.check = false
-		if c.waiting != running {
+		if c.waiting != running || c.dbg.stopped {
 			return false
 		}
-		if c.irq || c.fiq || c.virtualPending() {
+		if (c.irq || c.fiq || c.virtualPending()) && !c.dbg.deaf {
 			c.interrupt()
 		}
 		if c.il && !c.check {
@@ -82,7 +109,7 @@ func (c *CPU) loop() {
 reload: // c.PC and left are valid
 	if c.check {
 		c.clock.Sync(left)
-		ok := c.settle()
+		ok := c.proceed()
 		left = c.clock.Left()
 		if !ok {
 			return

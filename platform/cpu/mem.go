@@ -88,6 +88,9 @@ func (c *CPU) loadSlow(va uint64, size int, ctx uint64, user bool) (uint64, bool
 		return 0, false
 	}
 	c.fill(va, ctx, e)
+	if !c.watch(va, uint64(size), mmu.Read, user) {
+		return 0, false
+	}
 	v, resp := c.bus.Load(e.pa|va&pageMask, size, c.attrFor(e))
 	if resp != bus.OKAY {
 		c.externalAbort(va, mmu.Read, resp)
@@ -105,6 +108,9 @@ func (c *CPU) storeSlow(va uint64, size int, v uint64, ctx uint64, user bool) bo
 		return false
 	}
 	c.fill(va, ctx, e)
+	if !c.watch(va, uint64(size), mmu.Write, user) {
+		return false
+	}
 	if resp := c.bus.Store(e.pa|va&pageMask, size, v, c.attrFor(e)); resp != bus.OKAY {
 		c.externalAbort(va, mmu.Write, resp)
 		return false
@@ -157,7 +163,7 @@ func (c *CPU) loadUnaligned(va uint64, size int, ctx uint64, user bool) (uint64,
 		return binary.LittleEndian.Uint64(b[:]), true
 	}
 	var s span
-	if !c.unaligned(va, size, mmu.Read, ctx, user, &s) {
+	if !c.unaligned(va, size, mmu.Read, ctx, user, &s) || !c.watch(va, uint64(size), mmu.Read, user) {
 		return 0, false
 	}
 	c.fill(va, ctx, s.first)
@@ -176,7 +182,7 @@ func (c *CPU) storeUnaligned(va uint64, size int, v uint64, ctx uint64, user boo
 		return true
 	}
 	var s span
-	if !c.unaligned(va, size, mmu.Write, ctx, user, &s) {
+	if !c.unaligned(va, size, mmu.Write, ctx, user, &s) || !c.watch(va, uint64(size), mmu.Write, user) {
 		return false
 	}
 	c.fill(va, ctx, s.first)

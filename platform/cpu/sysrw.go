@@ -456,6 +456,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		}
 		c.daif = uint8(v >> 6 & 15)
 		c.check = true
+		c.updateStep()
 	case sysSSBS:
 		if c.code.features&featSSBS == 0 {
 			return accessUndef
@@ -465,10 +466,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		if a := c.trapFPStatus(); a != accessOK {
 			return a
 		}
-		c.FPCR = uint32(v) & fpcrMask
-		if c.code.features&featFP16 != 0 {
-			c.FPCR |= uint32(v) & fpcrFZ16
-		}
+		c.FPCR = uint32(v) & c.fpcrBits()
 	case sysFPSR:
 		if a := c.trapFPStatus(); a != accessOK {
 			return a
@@ -497,6 +495,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.stateChanged()
 	case sysMDCREL2:
 		s.mdcr2 = v & 0xfff
+		c.updateStep()
 	case sysCPTREL2:
 		if a := c.trapCPAC(2); a != accessOK {
 			return a
@@ -578,6 +577,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		c.stateChanged()
 	case sysMDCREL3:
 		s.mdcr3 = v & 0xffffffff
+		c.updateStep()
 	case sysTTBR0EL3:
 		s.ttbr0[3] = v
 		c.tableChanged()
@@ -632,6 +632,14 @@ const (
 	hcrMask  = 1<<34 - 1  // Armv8.0: up to ID
 	scrMask  = scrNS | scrIRQ | scrFIQ | scrEA | scrSMD | scrHCE | 1<<9 | scrRW | scrST | scrTWI | scrTWE
 )
+
+// fpcrBits are the bits of FPCR that hold what is written.
+func (c *CPU) fpcrBits() uint32 {
+	if c.code.features&featFP16 != 0 {
+		return fpcrMask | fpcrFZ16
+	}
+	return fpcrMask
+}
 
 // tableChanged follows a write to a translation table base register. Entries of other ASIDs stay; a new base with the same ASID
 // takes effect when software invalidates, as the architecture has it.

@@ -257,7 +257,7 @@ func (c *CPU) attrFor(e *xlatEntry) bus.Attr {
 
 // fill puts the page behind e into the TLB, as far as it may be reached directly.
 func (c *CPU) fill(va, ctx uint64, e *xlatEntry) {
-	if ctx&ctxMisaligned != 0 {
+	if ctx&ctxMisaligned != 0 || c.watchedPage(va) {
 		return
 	}
 	r, w := c.bus.Direct(e.pa, c.attrFor(e))
@@ -290,6 +290,16 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 		return nil, false
 	}
 	c.noteSize(pc, t.Size)
+	d := &c.debug
+	alone := d.once != onceOff || d.stops && c.stopsInPage(pc)
+	if alone {
+		if c.breakBefore(pc) {
+			return nil, false
+		}
+		if d.once == onceArmed {
+			d.once, c.check = onceServed, true // when the loop has executed it
+		}
+	}
 	pa := t.PA &^ pageMask
 	a := c.attr
 	a.Secure, a.Instruction = c.secure && !t.NS, true
@@ -298,6 +308,9 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 		return c.fetchSlow(pc, t.PA, a)
 	}
 	p := c.code.page(pa, src)
+	if alone {
+		return c.fetchAlone(pc, p), true
+	}
 	*e = itlbEntry{tag: tag, page: p}
 	return p, true
 }
