@@ -23,7 +23,7 @@ const (
 	Interrupted
 	// Failed is a guest that cannot go on, as Exit.Message says.
 	Failed
-	// Rebooted is PSCI SYSTEM_RESET or SYSTEM_RESET2 of a machine with Config.NoReboot.
+	// Rebooted is PSCI SYSTEM_RESET of a machine with Config.NoReboot.
 	Rebooted
 )
 

@@ -484,7 +484,9 @@ func (d *drive) fail(err error) error {
 
 var errNotDisk = errors.New("want a regular file or a block device")
 
-func isDisk(m fs.FileMode) bool { return m.IsRegular() || m&fs.ModeDevice != 0 && m&fs.ModeCharDevice == 0 }
+func isDisk(m fs.FileMode) bool {
+	return m.IsRegular() || m&fs.ModeDevice != 0 && m&fs.ModeCharDevice == 0
+}
 
 // open opens a drive's file, locks it and gives its size in bytes.
 func (o *driveOptions) open(d *drive) (*os.File, uint64, error) {

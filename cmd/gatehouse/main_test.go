@@ -129,7 +129,7 @@ func TestUsage(t *testing.T) {
 		{bootRaw("-S"), []string{"-S"}},
 		{bootRaw("-gdb", "tcp::1234"), []string{"-gdb"}},
 		{bootRaw("-trace", "x"), []string{"-trace"}},
-		{bootRaw("-nographic"), []string{"-nographic"}},
+		{bootRaw("-vnc"), []string{"-vnc"}},
 		{bootRaw("more"), []string{`"more"`}},
 		{[]string{"demo", "-x"}, []string{"-x"}},
 		{[]string{"demo", "more"}, []string{`"more"`}},
