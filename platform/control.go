@@ -2,8 +2,11 @@ package platform
 
 import (
 	"context"
+	"errors"
 
+	"gatehouse/platform/bus"
 	"gatehouse/platform/cpu"
+	"gatehouse/platform/firmware"
 )
 
 // Run control: what debuggers and the monitor do with a machine. All methods but Do, Input, Pending, Break and PowerKey are called
@@ -31,7 +34,7 @@ const (
 	Stepped
 	// AtBreakpoint is the address of a breakpoint, whose instruction has not been executed.
 	AtBreakpoint
-	// AtWatchpoint is an access to watched memory, which has not been made.
+	// AtWatchpoint is an access to watched memory, made by the instruction that was executed last.
 	AtWatchpoint
 )
 
@@ -54,6 +57,7 @@ type control struct {
 	cut *cpu.CPU
 	// last is the processor that executed last.
 	last  int
+	stop  Stop // the last one
 	hears []*hearer
 }
 
@@ -82,8 +86,17 @@ func (m *Machine) Pause() {
 	}
 }
 
-// Resume lets the machine go on. Processors without an action continue.
+// LastStop is the stop that was reported last.
+func (m *Machine) LastStop() Stop { return m.control.stop }
+
+// Resume lets the machine go on. Processors without an action continue. An instruction at a breakpoint is executed first where the
+// machine stopped there.
 func (m *Machine) Resume(actions ...Action) {
+	for _, c := range m.cpus {
+		if _, ok := c.Stopped(); ok {
+			c.Resume()
+		}
+	}
 	m.control.actions = [MaxCPUs]Action{}
 	copy(m.control.actions[:], actions)
 	m.control.stopped = false
@@ -107,7 +120,7 @@ func (m *Machine) Hear(f func(Stop)) (cancel func()) {
 }
 
 func (m *Machine) halted(s Stop) {
-	m.control.stopped = true
+	m.control.stopped, m.control.stop = true, s
 	for _, h := range m.control.hears {
 		h.hear(s)
 	}
@@ -117,7 +130,29 @@ func (m *Machine) halted(s Stop) {
 func (m *Machine) execute(c *cpu.CPU) {
 	k := &m.control
 	k.last = c.Index()
-	c.Run()
+	left, began := m.clock.Left(), m.clock.Now()
+	single := k.actions[c.Index()] == Single
+	if !single {
+		c.Run()
+	} else if !c.Step() {
+		return
+	}
+	s, hit := c.Stopped()
+	if !hit && !single {
+		return
+	}
+	if left -= int64(m.clock.Now() - began); left > 0 && c.Runnable() && m.clock.Begin(left) > 0 {
+		k.cut = c
+	}
+	stop := Stop{Kind: Stepped, CPU: c.Index()}
+	if hit {
+		stop.Addr, stop.Write = s.Addr, s.Write
+		stop.Kind = AtBreakpoint
+		if s.Kind == cpu.StopWatchpoint {
+			stop.Kind = AtWatchpoint
+		}
+	}
+	m.halted(stop)
 }
 
 // rest waits for calls while the machine is stopped. It returns true when done was closed.
@@ -139,3 +174,91 @@ func (m *Machine) NumCPUs() int { return len(m.cpus) }
 
 // CPU gives a processor to a debugger.
 func (m *Machine) CPU(i int) *cpu.CPU { return m.cpus[i] }
+
+// Why memory cannot be reached by a physical address.
+var (
+	// ErrDenied: the firewall, or the interconnect, denies it to the processor now.
+	ErrDenied = errors.New("access denied")
+	// ErrUnmapped: nothing answers there.
+	ErrUnmapped = errors.New("nothing answers")
+	// ErrDevice: the device that answers does not take the access.
+	ErrDevice = errors.New("the device refuses")
+)
+
+// ReadPhysical reads from a physical address on what processor i could read in its present security state, and gives the number
+// of bytes up to the first that it could not. The reads of RAM are not seen by anybody: no failure is recorded. Registers of
+// devices are read in units of at most 4 bytes, with all that reading them does.
+func (m *Machine) ReadPhysical(i int, pa uint64, p []byte) (n int, err error) {
+	return m.physical(i, pa, p, false)
+}
+
+// WritePhysical is ReadPhysical for writes.
+func (m *Machine) WritePhysical(i int, pa uint64, p []byte) (n int, err error) {
+	return m.physical(i, pa, p, true)
+}
+
+func (m *Machine) physical(i int, pa uint64, p []byte, write bool) (n int, err error) {
+	a := bus.Attr{Secure: m.cpus[i].Secure(), Privileged: true, NSAID: bus.NSAIDAP, ID: uint16(i)}
+	for n < len(p) {
+		at := pa + uint64(n)
+		if at < pa {
+			return n, ErrUnmapped
+		}
+		rest := p[n:min(len(p), n+int(bus.PageSize-at%bus.PageSize))]
+		_, _, _, ok := m.bus.Lookup(at)
+		switch {
+		case !ok:
+			return n, ErrUnmapped
+		case m.bus.IsRAM(at) && !write:
+			page, _ := m.bus.Direct(at, a)
+			if page == nil {
+				return n, ErrDenied
+			}
+			n += copy(rest, page[at%bus.PageSize:])
+		case m.bus.IsRAM(at):
+			if !m.bus.Writable(at, a) || m.bus.Write(at, rest, a) != bus.OKAY {
+				return n, ErrDenied
+			}
+			n += len(rest)
+		default:
+			k := 4
+			for at&uint64(k-1) != 0 || k > len(rest) {
+				k >>= 1
+			}
+			var resp bus.Response
+			if write {
+				resp = m.bus.Write(at, rest[:k], a)
+			} else {
+				resp = m.bus.Read(at, rest[:k], a)
+			}
+			switch resp {
+			case bus.DECERR:
+				return n, ErrDenied
+			case bus.SLVERR:
+				return n, ErrDevice
+			}
+			n += k
+		}
+	}
+	return n, nil
+}
+
+// SetBreakpoints replaces the breakpoints of all processors. They are virtual addresses and hit in each translation regime.
+func (m *Machine) SetBreakpoints(addrs []uint64) {
+	for _, c := range m.cpus {
+		c.SetBreakpoints(addrs)
+	}
+}
+
+// SetWatchpoints replaces the watchpoints of all processors.
+func (m *Machine) SetWatchpoints(w []cpu.Watch) {
+	for _, c := range m.cpus {
+		c.SetWatchpoints(w)
+	}
+}
+
+// Regions gives the address map, by base.
+func (m *Machine) Regions() []bus.Region { return m.bus.Regions() }
+
+// Firmware is what owns EL3, or serves PSCI without it; nil where a guest owns EL3.
+func (m *Machine) Firmware() firmware.Firmware { return m.cfg.Firmware }
