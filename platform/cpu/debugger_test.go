@@ -104,7 +104,7 @@ func TestBreakpointPlaces(t *testing.T) {
 	}
 	r.off = false
 	r.c.Reset(testCode, 0, 1)
-	r.c.SetBreakpoints([]uint64{0x5a << 56 & ^uint64(1<<63) | 0x5000})
+	r.c.SetBreakpoints([]uint64{0x5a<<56 & ^uint64(1<<63) | 0x5000})
 	if s, ok := r.untilStop(1000); !ok || r.c.PC != 0x5000 || r.c.X[4] != 0 {
 		t.Errorf("translated: %+v %v", s, ok)
 	}

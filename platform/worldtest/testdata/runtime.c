@@ -97,6 +97,8 @@ static u64 skip(u64 vector, u64 esr, int el)
 		return 0;
 	if (ec == 0x15 || ec == 0x16 || (ec == 0x17 && el == 3))
 		return 0;
+	if (ec == 0x32 || ec == 0x33) // Software Step
+		return 0;
 	return 4;
 }
 
@@ -213,6 +215,8 @@ u64 handle(struct frame *f)
 	if (current->quiet && f->elr == elr + 4)
 		f->elr += 4; // behind the call that says that the instruction was executed
 	f->spsr = spsr;
+	if (vector % 4 == 0 && (ec == 0x32 || ec == 0x33))
+		f->spsr |= 1 << 21; // SS: one more instruction
 	return 1;
 }
 
