@@ -54,6 +54,9 @@ const (
 	NSAIDCamera    = 10
 	NSAIDEncoder   = 11
 	NSAIDInput     = 12
+	// NSAIDCryptoProtected is the crypto engine's second identity: it has access to protected memory that admits the engine, and to no
+	// other. Arm's TZMP1 gives masters such identities for protected content.
+	NSAIDCryptoProtected = 13
 )
 
 // Attr is what a transaction carries beside its address and data.

@@ -11,7 +11,7 @@ const NSAIDs = 16
 var nsaidNames = [NSAIDs]string{
 	NSAIDDefault: "default", NSAIDPCI: "pci", NSAIDHDLCD: "hdlcd", NSAIDCrypto: "crypto", NSAIDDecoder: "decoder",
 	NSAIDTransform: "transform", NSAIDDMA: "dma", NSAIDCLCD: "clcd", NSAIDVirtio: "virtio", NSAIDAP: "ap",
-	NSAIDCamera: "camera", NSAIDEncoder: "encoder", NSAIDInput: "input",
+	NSAIDCamera: "camera", NSAIDEncoder: "encoder", NSAIDInput: "input", NSAIDCryptoProtected: "crypto-protected",
 }
 
 // NSAIDName names the masters with an identity: "ap", "dma", or the number where the board has none.
