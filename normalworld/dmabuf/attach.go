@@ -3,6 +3,7 @@ package dmabuf
 import (
 	"fmt"
 
+	"gatehouse/normalworld"
 	"gatehouse/platform/event"
 )
 
@@ -87,7 +88,7 @@ func (a *Attachment) Map(dir Direction) ([]Segment, error) {
 	segs, err := b.exporter.Map(a, dir)
 	if err == nil {
 		if err = a.check(segs); err == nil && b.resv.pending(KernelUsage) {
-			err = b.resv.Wait(KernelUsage, hungTask)
+			err = b.resv.Wait(KernelUsage, normalworld.Forever)
 		}
 		if err != nil {
 			b.exporter.Unmap(a, segs, dir)

@@ -26,7 +26,7 @@ func (b *Buffer) BeginCPUAccess(dir Direction) error {
 			return err
 		}
 	}
-	if err := b.resv.Wait(UsageRW(dir.DeviceReads()), hungTask); err != nil {
+	if err := b.resv.Wait(UsageRW(dir.DeviceReads()), normalworld.Forever); err != nil {
 		return b.undoBegin(dir, err)
 	}
 	if dir.DeviceWrites() {
