@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gatehouse/devices/cfi"
+	"gatehouse/devices/crypto"
 	"gatehouse/devices/fwcfg"
 	"gatehouse/devices/gicv3"
 	"gatehouse/devices/pl011"
@@ -33,6 +34,7 @@ const (
 	VirtioBase   = 0x0a00_0000
 	TZCBase      = 0x0b00_0000
 	DMABase      = 0x0b10_0000
+	CryptoBase   = 0x0b11_0000
 	SecureRAM    = 0x0e00_0000
 	SecureRAMLen = 0x0100_0000
 	RAMBase      = 0x4000_0000
@@ -47,6 +49,7 @@ const (
 	spiVirtio = 16 // of the first slot
 	spiTZC    = 128
 	spiDMA    = 129
+	spiCrypto = 130
 	spiOPTEE  = 134
 )
 
@@ -68,6 +71,7 @@ type Machine struct {
 	uart  [2]*pl011.PL011
 	rtc   *pl031.PL031
 	dma   *pl080.PL080
+	aes   *crypto.Engine
 	flash [2]*cfi.Flash
 	fwcfg *fwcfg.FWCfg
 	gpio  *pl061.PL061
@@ -154,6 +158,13 @@ func (m *Machine) wire(model *cpu.Model) (err error) {
 	m.dma = pl080.New(bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDDMA, ID: masterDMA}), &m.clock, m.cfg.Events)
 	m.dma.IRQ = m.spi(spiDMA)
 	add(bus.Region{Name: "pl080", Base: DMABase, Size: 0x1000, Dev: m.dma})
+	as := func(secure bool, nsaid uint8) *bus.Port {
+		return bus.NewPort(m.bus, bus.Attr{Secure: secure, NSAID: nsaid, ID: masterCrypto})
+	}
+	m.aes = crypto.New(crypto.Ports{Normal: as(false, bus.NSAIDCrypto), Protected: as(false, bus.NSAIDCryptoProtected),
+		Ordinary: as(false, bus.NSAIDDefault), Secure: as(true, bus.NSAIDCrypto)}, &m.clock, m.cfg.Events)
+	m.aes.IRQ = m.spi(spiCrypto)
+	add(bus.Region{Name: "crypto", Base: CryptoBase, Size: crypto.Size, Dev: m.aes})
 
 	for i, base := range []uint64{Flash0Base, Flash1Base} {
 		data, c := m.cfg.Flash[i].Data, &m.cfg.Flash[i]
@@ -270,6 +281,7 @@ const (
 	masterLoader   = 0x41
 	masterDMA      = 0x50
 	masterFWCfg    = 0x51
+	masterCrypto   = 0x52
 	masterVirtio   = 0x60 // of the first slot
 )
 

@@ -31,6 +31,7 @@ func (m *Machine) Reset() error {
 	}
 	m.rtc.Reset()
 	m.dma.Reset()
+	m.aes.Reset()
 	if m.tzc != nil {
 		m.tzc.Reset()
 	}

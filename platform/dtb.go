@@ -7,6 +7,7 @@ import (
 
 	"github.com/u-root/u-root/pkg/dt"
 
+	"gatehouse/devices/crypto"
 	"gatehouse/devices/fwcfg"
 	"gatehouse/devices/gicv3"
 	"gatehouse/devices/virtio"
@@ -138,6 +139,9 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 	add(node(fmt.Sprintf("dma@%x", DMABase), amba(DMABase, "arm,pl080", spiDMA, 1,
 		cells("#dma-cells", 2), cells("memcpy-burst-size", 256), cells("memcpy-bus-width", 32),
 		flag("lli-bus-interface-ahb1"), flag("mem-bus-interface-ahb1"))))
+	add(node(fmt.Sprintf("crypto@%x", CryptoBase), []dt.Property{
+		text("compatible", "gatehouse,crypto"), reg(CryptoBase, crypto.Size), cells("interrupts", irqSPI, spiCrypto, irqLevelHigh),
+	}))
 	if m.cfg.TZASC && m.cfg.SecureWorld == SecureGuest {
 		add(node(fmt.Sprintf("tzc400@%x", TZCBase), append([]dt.Property{
 			text("compatible", "arm,tzc400"), reg(TZCBase, 0x1000), cells("interrupts", irqSPI, spiTZC, irqLevelHigh)}, secureOnly...)))

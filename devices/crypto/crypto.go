@@ -49,7 +49,7 @@ type slot struct {
 }
 
 // buffer are the registers of a source or destination.
-type buffer struct{ addrLo, addrHi, kind, offset, reserved, limit uint32 }
+type buffer struct{ addrLo, addrHi, kind, offset, limit uint32 }
 
 // bank is one of the programming interfaces.
 type bank struct {
