@@ -1,5 +1,7 @@
 package normalworld
 
+import "slices"
+
 // The interrupt controller of the board as a kernel finds it (Arm GIC Architecture Specification, IHI 0069, 12.9 and 12.11).
 const (
 	gicd        = 0x0800_0000
@@ -81,4 +83,54 @@ func (k *Kernel) WaitInterrupt(intid uint32, limit uint64) error {
 			return EDEADLK
 		}
 	}
+}
+
+// InterruptHandler is a driver that is called while its interrupt is pending.
+type InterruptHandler interface {
+	// Interrupt looks what the device has to say and makes it quiet.
+	Interrupt(intid uint32)
+}
+
+type handler struct {
+	intid uint32
+	InterruptHandler
+}
+
+// RequestIRQ makes h the handler of an interrupt: EBUSY where it has one, EINVAL where there is no such interrupt. Handlers run while
+// the kernel sleeps, and in Dispatch.
+func (k *Kernel) RequestIRQ(intid uint32, h InterruptHandler) error {
+	if intid > lastSPI {
+		return EINVAL
+	}
+	for i := range k.handlers {
+		if k.handlers[i].intid == intid {
+			return EBUSY
+		}
+	}
+	k.handlers = append(k.handlers, handler{intid, h})
+	return nil
+}
+
+// FreeIRQ takes the handler of an interrupt away.
+func (k *Kernel) FreeIRQ(intid uint32) {
+	k.handlers = slices.DeleteFunc(k.handlers, func(h handler) bool { return h.intid == intid })
+}
+
+// Dispatch calls the handlers of the interrupts that are pending, each once, in the order in which they were requested, and reports
+// whether there was one. A handler that sleeps does not call others.
+func (k *Kernel) Dispatch() bool {
+	if k.dispatching {
+		return false
+	}
+	k.dispatching = true
+	defer func() { k.dispatching = false }()
+	any := false
+	for i := 0; i < len(k.handlers); i++ {
+		h := k.handlers[i]
+		if pending, err := k.Pending(h.intid); err == nil && pending {
+			any = true
+			h.Interrupt(h.intid)
+		}
+	}
+	return any
 }

@@ -33,8 +33,10 @@ type Kernel struct {
 	// Events takes what the layers above report; nil takes nothing.
 	Events *event.Stream
 
-	machine Machine
-	cpu     *bus.Port
+	machine     Machine
+	cpu         *bus.Port
+	handlers    []handler
+	dispatching bool
 }
 
 // New boots a kernel on m.
@@ -60,8 +62,15 @@ func (k *Kernel) Now() uint64 { return k.machine.Now() }
 // Elapse lets ns nanoseconds pass: the time of work whose instructions are not executed one by one.
 func (k *Kernel) Elapse(ns uint64) { k.machine.Elapse(ns) }
 
-// Sleep waits for the next thing that happens in the machine, limit nanoseconds at most. It reports whether something did.
-func (k *Kernel) Sleep(limit uint64) bool { return k.machine.Wait(limit) }
+// Sleep waits for the next thing that happens in the machine, limit nanoseconds at most, and handles the interrupts that are
+// pending then. It reports whether anything happened.
+func (k *Kernel) Sleep(limit uint64) bool {
+	if k.Dispatch() {
+		return true
+	}
+	due := k.machine.Wait(limit)
+	return k.Dispatch() || due
+}
 
 // BusError is an access of the processor that the bus refused, the external abort of a real one. It is an EFAULT to user space.
 type BusError struct {

@@ -193,3 +193,50 @@ func TestConduit(t *testing.T) {
 		t.Error("IsRAM does not follow the address map")
 	}
 }
+
+// ender is the handler of the PL080: it counts and makes the controller quiet.
+type ender struct {
+	k     *normalworld.Kernel
+	calls int
+}
+
+func (e *ender) Interrupt(intid uint32) {
+	e.calls++
+	if err := e.k.Store(pl080+0x008, 4, 1); err != nil { // DMACIntTCClear
+		panic(err)
+	}
+	e.k.Sleep(1) // must not call it again
+}
+
+func TestHandlers(t *testing.T) {
+	_, k := board(t)
+	e := &ender{k: k}
+	if err := k.RequestIRQ(pl080SPI, e); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.RequestIRQ(pl080SPI, e); err != normalworld.EBUSY {
+		t.Errorf("a second handler: %v, want EBUSY", err)
+	}
+	if err := k.RequestIRQ(5000, e); err != normalworld.EINVAL {
+		t.Errorf("interrupt 5000: %v, want EINVAL", err)
+	}
+	for _, w := range []struct{ off, v uint64 }{
+		{0x030, 1}, {0x100, ram + 0x20_0000}, {0x104, ram + 0x30_0000}, {0x10c, 4 | 2<<18 | 2<<21 | 1<<26 | 1<<27 | 1<<31}, {0x110, 1 | 1<<15},
+	} {
+		if err := k.Store(pl080+w.off, 4, w.v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < 10 && e.calls == 0; i++ {
+		if !k.Sleep(normalworld.Forever) {
+			t.Fatal("nothing happened")
+		}
+	}
+	if k.Dispatch() || e.calls != 1 {
+		t.Errorf("%d calls, want 1 for one interrupt", e.calls)
+	}
+	k.FreeIRQ(pl080SPI)
+	if k.Sleep(10) {
+		t.Error("something happened after all was over")
+	}
+}
