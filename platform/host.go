@@ -28,6 +28,11 @@ func (h *host) StartCPU(i int, entry, context uint64, el int) {
 	if h.cfg.SecureWorld == SecureGo {
 		h.gic.CPU(i).BootNonSecure()
 	}
+	if h.cfg.EL2 {
+		// The highest exception level of the normal world, whoever calls: Linux leaves EL2 to a small part of itself before it starts
+		// the other processors, and expects them there (arch/arm64/kernel/smp.c, hyp_mode_check). QEMU and TF-A do so, too.
+		el = 2
+	}
 	h.cpus[i].Reset(entry, context, el)
 }
 

@@ -53,7 +53,8 @@ type Host interface {
 	MPIDR(cpu int) uint64
 	// CPUState is the power state of a processor.
 	CPUState(cpu int) CPUState
-	// StartCPU powers a processor on: it enters at entry in the exception level el, MMU off, x0 = context.
+	// StartCPU powers a processor on: it enters at entry in the exception level el, or in EL2 if the machine has it, MMU off,
+	// x0 = context.
 	StartCPU(cpu int, entry, context uint64, el int)
 	// StopCPU powers the calling processor off when the call returns. It never comes back to the caller.
 	StopCPU(cpu int)
