@@ -32,8 +32,10 @@ bundled image (gatehouse images lists them).
 
 ` + driveDetails + `
 
+` + debugDetails + `
+
 Exit status: 0 PSCI SYSTEM_OFF, or the code of a semihosting exit; 1 the guest failed so that the machine stopped; 2 usage;
-124 -timeout ran out. A -trace that could not be written in full is a failure, too. On a terminal Ctrl-A x ends the machine and Ctrl-A a sends a Ctrl-A.`,
+124 -timeout ran out. A -trace that could not be written in full is a failure, too.`,
 	run: boot,
 }
 
@@ -41,6 +43,7 @@ Exit status: 0 PSCI SYSTEM_OFF, or the code of a semihosting exit; 1 the guest f
 type bootOptions struct {
 	machineOptions
 	driveOptions
+	debugOptions
 	kernel, initrd, append_, dtb, bios string
 	blobs                              []blob
 	serial                             []string
@@ -61,6 +64,7 @@ func (o *bootOptions) register(c *call) {
 	f := c.flags
 	o.machineOptions.register(f)
 	o.driveOptions.register(f)
+	o.debugOptions.register(f)
 	f.StringVar(&o.kernel, "kernel", "", "`FILE` the image to start, or image:NAME for a bundled one")
 	f.StringVar(&o.initrd, "initrd", "", "`FILE` initial RAM disk of an arm64 Image")
 	f.StringVar(&o.append_, "append", "", "`TEXT` the kernel's command line")
@@ -115,6 +119,9 @@ func (o *bootOptions) addBlob(s string) error {
 
 func (o *bootOptions) addSerial(s string) error {
 	path, isFile := strings.CutPrefix(s, "file:")
+	if s == "mon:stdio" { // QEMU's name for what -serial stdio is here
+		s = "stdio"
+	}
 	switch {
 	case s != "stdio" && s != "none" && (!isFile || path == ""):
 		return errors.New("want stdio, file:F or none")
@@ -291,11 +298,14 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 			serial[0] = "none"
 		}
 	}
+	if err := o.claim(o.serial, serial, o.hasStdio()); err != nil {
+		return 0, err
+	}
 	console := slices.Index(serial, "stdio")
 	if o.hasStdio() {
 		console = platform.VirtioConsole
 	}
-	if console >= 0 {
+	if console >= 0 || o.monitor == "stdio" {
 		raw = isTerminal(c.stdin)
 	}
 	wrap := func(w io.Writer) io.Writer {
@@ -311,12 +321,16 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		ports = append(ports, o.console.target())
 	}
 	files := map[*output]string{}
+	var screen *output // shared by all that write to standard output
 	for i, s := range ports {
 		if s == "none" {
 			continue
 		}
 		// Files are created when everything else is known to be good.
 		out := newOutput(wrap(c.stdout), true)
+		if s == "stdio" {
+			screen = out
+		}
 		outputs = append(outputs, out)
 		if path, ok := strings.CutPrefix(s, "file:"); ok {
 			files[out] = path
@@ -339,6 +353,12 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 		return 0, err
 	}
 	defer m.Close()
+	debug, err := o.listen()
+	if err != nil {
+		return 0, err
+	}
+	status := statusUsage
+	defer func() { debug.close(status) }()
 	for _, out := range outputs {
 		path, ok := files[out]
 		if !ok {
@@ -368,15 +388,21 @@ func (o *bootOptions) start(c *call, cfg platform.Config) (int, error) {
 	}
 	defer watchSignals(cancel)()
 	restore := func() {}
-	if console >= 0 && c.stdin != nil {
-		restore = attach(c.stdin, m, console, func() { cancel(errLeft) })
+	leave := func() { cancel(errLeft) }
+	debug.serve(m, leave)
+	if c.stdin != nil && (console >= 0 || debug.own) {
+		if screen == nil {
+			screen = newOutput(wrap(c.stdout), true)
+			outputs = append(outputs, screen)
+		}
+		restore = debug.seat(m, console, leave, c.stdin, screen).attach(c.stdin)
 	}
 	exit := m.Run(ctx)
 	for _, out := range outputs {
 		out.Flush()
 	}
 	restore()
-	status := o.report(c, m, exit, context.Cause(ctx))
+	status = o.report(c, m, exit, context.Cause(ctx))
 	if err := o.trace.close(); err != nil {
 		fmt.Fprintf(c.stderr, "gatehouse boot: %s\n", oneLine(err.Error()))
 		if status == statusOK {

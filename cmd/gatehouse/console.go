@@ -90,34 +90,57 @@ func (l linePrefix) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// escape is Ctrl-A: with x it ends the machine, with a or itself it sends one Ctrl-A.
+// escape is Ctrl-A, which gives the next key a meaning of its own.
 const escape = 1
 
-// keyboard takes the escapes out of what a terminal sends.
+const escapeHelp = `
+Ctrl-A h    this help
+Ctrl-A x    ends the machine
+Ctrl-A c    changes between the guest and the monitor
+Ctrl-A b    sends a break to the guest
+Ctrl-A a    sends a Ctrl-A
+`
+
+// meaning is what a key means.
+type meaning uint8
+
+const (
+	nothing meaning = iota
+	text            // for who has the keys: the guest or the monitor
+	leave
+	toggle
+	sendBreak
+	showHelp
+)
+
+// keyboard takes the escapes out of what a terminal sends, as QEMU's multiplexed console does.
 type keyboard struct {
 	escaped bool
 }
 
-// filter gives what p means to the guest, and whether the user asked for the end. It works in place.
-func (k *keyboard) filter(p []byte) (guest []byte, end bool) {
-	guest = p[:0]
-	for _, c := range p {
-		switch {
-		case k.escaped:
-			k.escaped = false
-			switch c {
-			case 'x', 'X':
-				return guest, true
-			case escape, 'a', 'A':
-				guest = append(guest, escape)
-			}
-		case c == escape:
+// press gives the meaning of one byte, and the byte that it stands for as text.
+func (k *keyboard) press(c byte) (meaning, byte) {
+	if !k.escaped {
+		if c == escape {
 			k.escaped = true
-		default:
-			guest = append(guest, c)
+			return nothing, 0
 		}
+		return text, c
 	}
-	return guest, false
+	k.escaped = false
+	switch c {
+	case 'x', 'X':
+		return leave, 0
+	case 'c', 'C':
+		return toggle, 0
+	case 'b', 'B':
+		return sendBreak, 0
+	case 'h', 'H', '?':
+		return showHelp, 0
+	case escape, 'a', 'A':
+		return text, escape
+	}
+	return nothing, 0
 }
 
 // Limits, in bytes, of the input that waits for the guest.
@@ -130,54 +153,114 @@ const (
 type receiver interface {
 	Input(uart int, p []byte)
 	Pending(uart int) int
+	Break(uart int)
 }
 
-// attach feeds in to a UART until it ends. A terminal is put into raw mode, and end is called when the user leaves with Ctrl-A x.
-// What cannot grow later (a regular file, a reader within this process) is handed over before attach returns, so that the guest
-// sees it at the same virtual time in each run. The returned function gives the terminal back.
-func attach(in io.Reader, to receiver, uart int, end func()) (restore func()) {
-	nothing := func() {}
+// seat is where a user sits.
+type seat struct {
+	to     receiver
+	port   int       // of the guest that standard input goes to, or -1 for none
+	end    func()    // ends the machine's run
+	mon    *prompt   // the monitor on a terminal, or nil
+	lines  func()    // serves the monitor where it has a standard input that is no terminal, or nil
+	screen io.Writer // for help
+	focus  bool      // the monitor has the keys
+}
+
+// attach feeds in to the guest or the monitor until it ends. A terminal is put into raw mode, and its keys have the meanings of
+// Ctrl-A. What cannot grow later (a regular file, a reader within this process) is handed over before attach returns, so that the
+// guest sees it at the same virtual time in each run. The returned function gives the terminal back.
+func (s *seat) attach(in io.Reader) (restore func()) {
+	none := func() {}
 	f, ok := in.(*os.File)
 	if ok {
 		info, err := f.Stat()
 		switch {
 		case err != nil:
-			return nothing // a closed standard input
+			return none // a closed standard input
 		case term.IsTerminal(int(f.Fd())):
 			state, err := term.MakeRaw(int(f.Fd()))
 			if err != nil {
-				return nothing // it went away
+				return none // it went away
 			}
-			go typed(f, to, uart, end)
+			go s.typed(f)
 			return func() { _ = term.Restore(int(f.Fd()), state) }
+		case s.lines != nil:
 		case !info.Mode().IsRegular():
-			go feed(f, to, uart)
-			return nothing
+			go feed(f, s.to, s.port)
+			return none
 		}
+	}
+	if s.lines != nil {
+		go s.lines()
+		return none
 	}
 	// A read error ends the input, as the end of the file does.
 	start, _ := io.ReadAll(io.LimitReader(in, inputFile))
-	to.Input(uart, start)
+	s.to.Input(s.port, start)
 	if len(start) == inputFile {
-		go feed(in, to, uart)
+		go feed(in, s.to, s.port)
 	}
-	return nothing
+	return none
 }
 
-// typed feeds what a user types.
-func typed(in io.Reader, to receiver, uart int, end func()) {
+// typed passes on what a user types.
+func (s *seat) typed(in io.Reader) {
 	var k keyboard
 	var b [256]byte
+	if s.port < 0 {
+		s.change()
+	}
 	for {
 		n, err := in.Read(b[:])
-		guest, leave := k.filter(b[:n])
-		to.Input(uart, guest)
-		if leave {
-			end()
+		var keys []byte
+		flush := func() {
+			switch {
+			case len(keys) == 0:
+			case s.focus:
+				s.mon.key(keys)
+			default:
+				s.to.Input(s.port, keys)
+			}
+			keys = keys[:0]
 		}
-		if leave || err != nil {
+		for _, c := range b[:n] {
+			what, c := k.press(c)
+			if what == text {
+				keys = append(keys, c)
+				continue
+			}
+			flush()
+			switch what {
+			case leave:
+				s.end()
+				return
+			case toggle:
+				s.change()
+			case sendBreak:
+				if s.port == 0 || s.port == 1 {
+					s.to.Break(s.port)
+				}
+			case showHelp:
+				_, _ = io.WriteString(s.screen, escapeHelp)
+			}
+		}
+		flush()
+		if err != nil {
 			return
 		}
+	}
+}
+
+// change gives the keys to the monitor, or back to the guest. Each needs to be there.
+func (s *seat) change() {
+	if s.mon == nil || s.focus && s.port < 0 {
+		return
+	}
+	if s.focus = !s.focus; s.focus {
+		s.mon.show()
+	} else {
+		_, _ = io.WriteString(s.screen, "\n")
 	}
 }
 

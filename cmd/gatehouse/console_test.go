@@ -76,34 +76,32 @@ func TestOutput(t *testing.T) {
 // Ctrl-A as in QEMU's multiplexed console.
 func TestKeyboard(t *testing.T) {
 	for _, tc := range []struct {
-		in, guest string
-		end       bool
+		in, want string // what is no text stands in brackets
 	}{
-		{"plain\r\x03\x04", "plain\r\x03\x04", false},
-		{"a\x01ab", "a\x01b", false},
-		{"a\x01\x01b", "a\x01b", false},
-		{"a\x01zb", "ab", false},
-		{"a\x01xb", "a", true},
-		{"a\x01Xb", "a", true},
-		{"\x01", "", false},
-		{"\x01\x01x", "\x01x", false},
+		{"plain\r\x03\x04", "plain\r\x03\x04"},
+		{"a\x01ab", "a\x01b"},
+		{"a\x01\x01b", "a\x01b"},
+		{"a\x01zb", "ab"},
+		{"a\x01xb", "a<leave>b"},
+		{"a\x01Xb", "a<leave>b"},
+		{"\x01", ""},
+		{"\x01\x01x", "\x01x"},
+		{"\x01cinfo\x01Cx", "<toggle>info<toggle>x"},
+		{"\x01b\x01B", "<break><break>"},
+		{"\x01h\x01?\x01H", "<help><help><help>"},
 	} {
-		// In one piece, and byte by byte.
-		var whole, split keyboard
-		guest, end := whole.filter([]byte(tc.in))
-		if string(guest) != tc.guest || end != tc.end {
-			t.Errorf("%q: %q, %v", tc.in, guest, end)
-		}
-		var pieces []byte
-		for i := range len(tc.in) {
-			p, end := split.filter([]byte{tc.in[i]})
-			pieces = append(pieces, p...)
-			if end {
-				break
+		var k keyboard
+		got := ""
+		for _, c := range []byte(tc.in) {
+			what, c := k.press(c)
+			if what == text {
+				got += string(rune(c))
+				continue
 			}
+			got += map[meaning]string{nothing: "", leave: "<leave>", toggle: "<toggle>", sendBreak: "<break>", showHelp: "<help>"}[what]
 		}
-		if string(pieces) != tc.guest {
-			t.Errorf("%q in pieces: %q", tc.in, pieces)
+		if got != tc.want {
+			t.Errorf("%q: %q, want %q", tc.in, got, tc.want)
 		}
 	}
 }
@@ -122,6 +120,8 @@ func (s *sink) Input(_ int, p []byte) {
 	s.data = append(s.data, p...)
 	s.most = max(s.most, len(s.data)-s.taken)
 }
+
+func (s *sink) Break(int) {}
 
 func (s *sink) Pending(int) int {
 	s.mu.Lock()

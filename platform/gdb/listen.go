@@ -3,6 +3,7 @@ package gdb
 import (
 	"errors"
 	"net"
+	"os"
 	"strings"
 )
 
@@ -30,6 +31,9 @@ func Listen(address string) (net.Listener, error) {
 	}
 	if rest == "" {
 		return nil, errors.New("the address is empty")
+	}
+	if info, err := os.Lstat(rest); network == "unix" && err == nil && info.Mode().Type() == os.ModeSocket {
+		_ = os.Remove(rest) // an earlier run's; if it cannot be removed, Listen says why
 	}
 	l, err := net.Listen(network, rest)
 	if err != nil {
