@@ -72,6 +72,7 @@ type Machine struct {
 	rtc   *pl031.PL031
 	dma   *pl080.PL080
 	aes   *crypto.Engine
+	media media
 	flash [2]*cfi.Flash
 	fwcfg *fwcfg.FWCfg
 	gpio  *pl061.PL061
@@ -165,6 +166,8 @@ func (m *Machine) wire(model *cpu.Model) (err error) {
 		Ordinary: as(false, bus.NSAIDDefault), Secure: as(true, bus.NSAIDCrypto)}, &m.clock, m.cfg.Events)
 	m.aes.IRQ = m.spi(spiCrypto)
 	add(bus.Region{Name: "crypto", Base: CryptoBase, Size: crypto.Size, Dev: m.aes})
+
+	m.wireMedia(add)
 
 	for i, base := range []uint64{Flash0Base, Flash1Base} {
 		data, c := m.cfg.Flash[i].Data, &m.cfg.Flash[i]
@@ -283,6 +286,7 @@ const (
 	masterFWCfg    = 0x51
 	masterCrypto   = 0x52
 	masterVirtio   = 0x60 // of the first slot
+	masterMedia    = 0x80 // plus their NSAIDs
 )
 
 func (m *Machine) spi(n uint32) gicv3.Line { return m.gic.SPI(n + gicv3.FirstSPI) }

@@ -32,6 +32,7 @@ func (m *Machine) Reset() error {
 	m.rtc.Reset()
 	m.dma.Reset()
 	m.aes.Reset()
+	m.media.reset()
 	if m.tzc != nil {
 		m.tzc.Reset()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"gatehouse/devices/hdlcd"
 	"gatehouse/devices/virtio"
 	"gatehouse/platform/cpu"
 	"gatehouse/platform/event"
@@ -86,6 +87,8 @@ type Config struct {
 	// StrictAlignment makes unaligned accesses fault with the MMU off, when all memory is Device memory to the architecture.
 	// QEMU before 9.0 lets them pass, and so does this machine without it.
 	StrictAlignment bool
+	// Display takes what the display shows, frame by frame (nobody; Machine.Frame has the last one).
+	Display hdlcd.Sink
 	// Semihosting makes HLT #0xF000 a semihosting call: SYS_EXIT ends the machine, SYS_WRITE0 and SYS_WRITEC write to
 	// the first UART's output.
 	Semihosting bool

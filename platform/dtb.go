@@ -16,9 +16,10 @@ import (
 
 // phandles of the nodes that others refer to.
 const (
-	phandleClock = 1
-	phandleGIC   = 2
-	phandleGPIO  = 3
+	phandleClock      = 1
+	phandleGIC        = 2
+	phandleGPIO       = 3
+	phandlePixelClock = 4
 )
 
 // Cells of an interrupt specifier of the GIC (Linux, arm,gic-v3.yaml).
@@ -142,6 +143,9 @@ func (m *Machine) Tree(initrd loader.Range) *dt.FDT {
 	add(node(fmt.Sprintf("crypto@%x", CryptoBase), []dt.Property{
 		text("compatible", "gatehouse,crypto"), reg(CryptoBase, crypto.Size), cells("interrupts", irqSPI, spiCrypto, irqLevelHigh),
 	}))
+	for _, n := range m.media.nodes() {
+		add(n)
+	}
 	if m.cfg.TZASC && m.cfg.SecureWorld == SecureGuest {
 		add(node(fmt.Sprintf("tzc400@%x", TZCBase), append([]dt.Property{
 			text("compatible", "arm,tzc400"), reg(TZCBase, 0x1000), cells("interrupts", irqSPI, spiTZC, irqLevelHigh)}, secureOnly...)))

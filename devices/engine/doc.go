@@ -25,7 +25,7 @@
 //	0x080 to 0x3FC      RW   the parameters of a job, 0 after reset
 //
 // Accesses follow the conventions of package devices. Any master may program an engine, secure or not; its own transactions are
-// always non-secure, privileged, and carry its NSAID.
+// always non-secure and carry its NSAID.
 //
 // START takes a copy of the parameters: writes to them while a job runs concern the next one. A job with wrong parameters ends
 // at once with ERROR. START while BUSY changes nothing but REFUSED. ABORT ends a job where it is, with ABORTED; without a job

@@ -1,0 +1,86 @@
+package platform
+
+import (
+	"fmt"
+	"image"
+
+	"github.com/u-root/u-root/pkg/dt"
+
+	"gatehouse/devices/decoder"
+	"gatehouse/devices/hdlcd"
+	"gatehouse/devices/transform"
+	"gatehouse/platform/bus"
+)
+
+// The media masters, in the part of the memory map that virt leaves free.
+const (
+	DecoderBase   = 0x0b12_0000
+	TransformBase = 0x0b13_0000
+	HDLCDBase     = 0x0b14_0000
+	mediaSize     = 0x1000 // of each register block
+)
+
+const (
+	spiDecoder   = 131
+	spiTransform = 132
+	spiHDLCD     = 133
+)
+
+// media are the board's media masters.
+type media struct {
+	decoder   *decoder.Decoder
+	transform *transform.Transform
+	hdlcd     *hdlcd.HDLCD
+}
+
+// wireMedia makes the media masters and adds their registers to the address map.
+func (m *Machine) wireMedia(add func(bus.Region)) {
+	d := &m.media
+	port := func(nsaid uint8) *bus.Port {
+		return bus.NewPort(m.bus, bus.Attr{NSAID: nsaid, ID: masterMedia + uint16(nsaid)})
+	}
+	place := func(name string, base uint64, dev bus.Device) {
+		add(bus.Region{Name: name, Base: base, Size: mediaSize, Dev: dev})
+	}
+	d.decoder = decoder.New(port(bus.NSAIDDecoder), &m.clock, m.cfg.Events)
+	d.decoder.IRQ = m.spi(spiDecoder)
+	place("decoder", DecoderBase, d.decoder)
+	d.transform = transform.New(port(bus.NSAIDTransform), &m.clock, m.cfg.Events)
+	d.transform.IRQ = m.spi(spiTransform)
+	place("transform", TransformBase, d.transform)
+	d.hdlcd = hdlcd.New(port(bus.NSAIDHDLCD), &m.clock, m.cfg.Events)
+	d.hdlcd.IRQ, d.hdlcd.Display = m.spi(spiHDLCD), m.cfg.Display
+	place("hdlcd", HDLCDBase, d.hdlcd)
+}
+
+func (d *media) reset() {
+	d.decoder.Reset()
+	d.transform.Reset()
+	d.hdlcd.Reset()
+}
+
+// nodes are the device tree's nodes of the media masters. The binding of the HDLCD is arm,hdlcd.yaml; nothing is connected to its
+// port, so that Linux's driver, which wants an encoder there, leaves it alone.
+func (d *media) nodes() []*dt.Node {
+	plain := func(name string, base uint64, compatible string, spi uint32) *dt.Node {
+		return node(fmt.Sprintf("%s@%x", name, base), []dt.Property{
+			text("compatible", compatible), reg(base, mediaSize), cells("interrupts", irqSPI, spi, irqLevelHigh),
+		})
+	}
+	display := plain("hdlcd", HDLCDBase, "arm,hdlcd", spiHDLCD)
+	display.Update(cells("clocks", phandlePixelClock))
+	display.Update(text("clock-names", "pxlclk"))
+	display.Children = append(display.Children, node("port", nil))
+	return []*dt.Node{
+		plain("video-decoder", DecoderBase, "gatehouse,decoder", spiDecoder),
+		plain("transform", TransformBase, "gatehouse,transform", spiTransform),
+		display,
+		node("pxl-clk", []dt.Property{
+			cells("phandle", phandlePixelClock), text("compatible", "fixed-clock"), cells("#clock-cells", 0),
+			cells("clock-frequency", hdlcd.PixelClock), text("clock-output-names", "pxlclk"),
+		}),
+	}
+}
+
+// Frame gives what the display showed last, or nil, and how many frames it has shown since reset. The image must not be changed.
+func (m *Machine) Frame() (*image.RGBA, uint64) { return m.media.hdlcd.Frame() }

@@ -1,0 +1,121 @@
+package platform_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"testing"
+
+	"github.com/u-root/u-root/pkg/dt"
+
+	"gatehouse/devices/engine"
+	"gatehouse/devices/hdlcd"
+	"gatehouse/devices/transform"
+	"gatehouse/platform"
+)
+
+// TestMediaTree finds each media master in the device tree, and a device that answers at its address.
+func TestMediaTree(t *testing.T) {
+	m := newMachine(t, platform.Config{})
+	tree, err := dt.ReadFDT(bytes.NewReader(m.DTB()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newMaster(t, m, apAttr)
+	for _, want := range []struct {
+		node, compatible string
+		base             uint64
+		spi, id          uint32
+	}{
+		{"video-decoder", "gatehouse,decoder", 0x0B12_0000, 131, 0x4744_4543},
+		{"transform", "gatehouse,transform", 0x0B13_0000, 132, 0x4754_5246},
+		{"hdlcd", "arm,hdlcd", 0x0B14_0000, 133, 0x1CDC_0000},
+	} {
+		name := fmt.Sprintf("%s@%x", want.node, want.base)
+		n, ok := tree.RootNode.LookupChildByName(name)
+		if !ok {
+			t.Errorf("no node %s", name)
+			continue
+		}
+		get := func(property string) []byte {
+			v, _ := n.LookProperty(property)
+			if v == nil {
+				return nil
+			}
+			return v.Value
+		}
+		if got := string(get("compatible")); got != want.compatible+"\x00" {
+			t.Errorf("%s: compatible %q", name, got)
+		}
+		if r := get("reg"); len(r) != 16 || binary.BigEndian.Uint64(r) != want.base || binary.BigEndian.Uint64(r[8:]) != 0x1000 {
+			t.Errorf("%s: reg % x", name, r)
+		}
+		if i := get("interrupts"); !bytes.Equal(i, []byte{0, 0, 0, 0, 0, 0, 0, byte(want.spi), 0, 0, 0, 4}) {
+			t.Errorf("%s: interrupts % x", name, i)
+		}
+		if v := p.get(want.base, 4); v != uint64(want.id) {
+			t.Errorf("%s: identity %#x", name, v)
+		}
+	}
+}
+
+// screen counts the frames of a display.
+type screen struct{ frames []image.Image }
+
+func (s *screen) Frame(_ uint64, m *image.RGBA) { s.frames = append(s.frames, m) }
+
+// TestMediaPath lets the picture engine fill a frame buffer and the display show it, as a processor would, and follows the interrupts to
+// the interrupt controller.
+func TestMediaPath(t *testing.T) {
+	var s screen
+	m := newMachine(t, platform.Config{Display: &s})
+	p := newMaster(t, m, apAttr)
+	const frame, w, h = platform.RAMBase + 0x10_0000, 32, 16
+	pending := func(spi uint64) bool {
+		return p.get(platform.GICDBase+0x200+(spi+32)/32*4, 4)>>(spi%32)&1 != 0
+	}
+	p.set(platform.GICDBase+0x080+160/32*4, 4, 0xFFFF_FFFF) // group 1, so that a non-secure read shows them
+	set := func(off, v uint64) { p.set(platform.TransformBase+off, 4, v) }
+	set(transform.Fill, 0x123456)
+	set(transform.D+engine.PictureFormat, 4)
+	set(transform.D+engine.PictureSize, w|h<<16)
+	set(transform.D+engine.PicturePlane, frame)
+	set(engine.IntMask, engine.Done|engine.Error)
+	set(engine.Control, engine.Start)
+	m.Elapse(1_000_000)
+	if v := p.get(platform.TransformBase+engine.Status, 4); v != uint64(engine.OK)<<engine.ResultShift {
+		t.Fatalf("status %#x", v)
+	}
+	if v := p.get(frame+4*(w*h-1), 4); v != 0xFF123456 {
+		t.Errorf("the last pixel is %#x", v)
+	}
+	for off, v := range map[uint64]uint64{hdlcd.FBBase: frame, hdlcd.FBLineLength: 4 * w, hdlcd.FBLinePitch: 4 * w, hdlcd.FBLineCount: h - 1,
+		hdlcd.HData: w - 1, hdlcd.VData: h - 1, hdlcd.PixelFormat: 3 << 3, hdlcd.RedSelect: 0x810, hdlcd.GreenSelect: 0x808, hdlcd.BlueSelect: 0x800,
+		hdlcd.IntMask: hdlcd.IntDMAEnd} {
+		p.set(platform.HDLCDBase+off, 4, v)
+	}
+	p.set(platform.HDLCDBase+hdlcd.Command, 4, hdlcd.Enable)
+	m.Elapse(1_000_000)
+	last, n := m.Frame()
+	if n == 0 || int(n) != len(s.frames) || last.Bounds() != image.Rect(0, 0, w, h) || !bytes.Equal(last.Pix, bytes.Repeat([]byte{0x12, 0x34, 0x56, 0xFF}, w*h)) {
+		t.Fatalf("frame %d of %d", n, len(s.frames))
+	}
+	for _, spi := range []uint64{132, 133} {
+		if !pending(spi) {
+			t.Errorf("SPI %d is not pending", spi)
+		}
+	}
+	if pending(131) {
+		t.Error("SPI 131 is pending")
+	}
+	if err := m.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if last, n := m.Frame(); last != nil || n != 0 {
+		t.Error("the display shows something after a reset")
+	}
+	if v := p.get(platform.TransformBase+transform.Fill, 4); v != 0 {
+		t.Errorf("register %#x after a reset", v)
+	}
+}
