@@ -111,6 +111,11 @@ type Config struct {
 	// SecureRAM is memory within the normal world's that only the secure world may access. Size 0 stands for none.
 	SecureRAM memory.Range
 	Limits    Limits
+	// CryptoBase is the address of the crypto engine (devices/crypto); 0 stands for none. Where there is no engine at that address
+	// clients find none.
+	CryptoBase uint64
+	// DeviceKey is what keys for the engine are wrapped under (optee.WrapKey). A board has it in fuses; the default is no secret.
+	DeviceKey [32]byte
 	// TRNG offers the TRNG firmware interface; its numbers depend on Seed alone.
 	TRNG bool
 	Seed uint64
@@ -142,10 +147,13 @@ func DefaultConfig() Config {
 	useCase := func(id optee.UseCase, size uint64, read, write uint16) tee.UseCase {
 		return tee.UseCase{ID: id, Access: memory.Access{Read: read, Write: write}, MinSize: size, Align: memory.PageSize, PAWidth: 32}
 	}
+	// Where protected memory admits the crypto engine it admits both of its identities.
+	engine := []uint8{bus.NSAIDCrypto, bus.NSAIDCryptoProtected}
+	with := func(ids ...uint8) uint16 { return masters(append(ids, engine...)...) }
 	onDemand := useCase(optee.UseCaseOnDemand, 1<<20, 0, 0)
 	onDemand.Grantable = memory.Access{
-		Read:  masters(bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDEncoder),
-		Write: masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder),
+		Read:  with(bus.NSAIDHDLCD, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDEncoder),
+		Write: with(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder),
 	}
 	return Config{
 		ABI: ABIBoth,
@@ -159,16 +167,18 @@ func DefaultConfig() Config {
 			UseCases: []tee.UseCase{
 				useCase(optee.UseCaseSecureVideoPlay, 1<<20,
 					masters(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDHDLCD),
-					masters(bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform)),
+					with(bus.NSAIDDecoder, bus.NSAIDTransform)),
 				useCase(optee.UseCaseTrustedUI, 1<<20, masters(bus.NSAIDHDLCD), 0),
 				useCase(optee.UseCaseSecureVideoRecord, 1<<20,
-					masters(bus.NSAIDTransform, bus.NSAIDCrypto, bus.NSAIDEncoder),
+					with(bus.NSAIDTransform, bus.NSAIDEncoder),
 					masters(bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder)),
 				onDemand,
 			},
 		},
 		CarveoutUse: optee.UseCaseSecureVideoPlay,
 		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64, VMs: 16, Slice: 4096},
+		CryptoBase:  0x0B11_0000,
+		DeviceKey:   [32]byte([]byte("gatehouse demonstration key: 32B")),
 		TRNG:        true,
 	}
 }

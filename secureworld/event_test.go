@@ -50,7 +50,7 @@ func TestEvents(t *testing.T) {
 		"ffa cpu0: FFA_MEM_SHARE total=112 fragment=112 smc64=1 ret=FFA_SUCCESS ret.handle=0x10000")
 	h := r.lend(bufAddr, 2, 1)
 	want("lend",
-		"protmem secure: PROTECT base=0x40100000 size=0x2000 read=hdlcd|decoder|transform write=crypto|decoder|transform",
+		"protmem secure: PROTECT base=0x40100000 size=0x2000 read=hdlcd|decoder|transform write=crypto|decoder|transform|crypto-protected",
 		"ffa spmc: TRANSACTION kind=lend sender=0x0 attributes=unspecified handle=0x20001 tag=0x1 receiver=0x8001/RW range=0x40100000+2p",
 		"ffa cpu0: FFA_MEM_LEND total=112 fragment=112 smc64=1 ret=FFA_SUCCESS ret.handle=0x20001")
 	r.message(0, assignArg(h, 1))

@@ -356,11 +356,15 @@ func TestRandomGrants(t *testing.T) {
 					want := uses[i].access
 					for _, g := range grants {
 						if g.pool == i && pg >= g.first && pg < g.first+g.n {
+							who := uint16(1) << g.master
+							if g.master == bus.NSAIDCrypto {
+								who |= 1 << bus.NSAIDCryptoProtected
+							}
 							if g.d&rd != 0 {
-								want.Read |= 1 << g.master
+								want.Read |= who
 							}
 							if g.d&wr != 0 {
-								want.Write |= 1 << g.master
+								want.Write |= who
 							}
 						}
 					}

@@ -481,7 +481,7 @@ func playOPTEE(t *testing.T, w way, in []byte) map[string]int {
 		return func(c *Config) {
 			f(c)
 			c.OPTEE.Threads = 4
-			c.OPTEE.NewTAs = func() []tee.PseudoTA { return append(pta.All(1), new(alone)) }
+			c.OPTEE.NewTAs = func() []tee.PseudoTA { return append(pta.All(pta.Board{Seed: 1}), new(alone)) }
 			c.SecureRAM = memory.Range{Base: ramBase + 0x30_0000, Size: 0x1_0000}
 			c.Limits = Limits{Transactions: 12, Ranges: 64, Buffers: 5, Sessions: 4}
 		}

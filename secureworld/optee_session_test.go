@@ -35,7 +35,9 @@ func (x *alone) Invoke(c *tee.Call) optee.Result {
 }
 
 func withAlone(x *alone) func(*Config) {
-	return func(c *Config) { c.OPTEE.NewTAs = func() []tee.PseudoTA { return append(pta.All(1), x) } }
+	return func(c *Config) {
+		c.OPTEE.NewTAs = func() []tee.PseudoTA { return append(pta.All(pta.Board{Seed: 1}), x) }
+	}
 }
 
 // waitKey is the key that the client is asked to wait for, or to send.

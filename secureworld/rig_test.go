@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"gatehouse/devices/crypto"
 	"gatehouse/devices/tzc400"
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
@@ -22,6 +23,7 @@ import (
 const (
 	page    = memory.PageSize
 	tzcBase = 0x0B00_0000
+	aesBase = 0x0B11_0000
 	opteeID = 0x8001
 
 	// Where the tests' normal world keeps its things.
@@ -38,6 +40,7 @@ type rig struct {
 	h   *fakeHost
 	w   *World
 	tzc *tzc400.TZC400
+	aes *crypto.Engine
 	ap  *bus.Port // a processor in the normal world
 	s   *bus.Port // a secure master
 
@@ -76,6 +79,10 @@ func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	r.spy.Filter = r.tzc.Unit(0)
 	must(t, r.h.bus.Map(bus.Region{Name: "ram", Base: ramBase, Size: size, RAM: r.h.ram, Filter: &r.spy}))
 	must(t, r.h.bus.Map(bus.Region{Name: "tzc400", Base: tzcBase, Size: page, Dev: r.tzc, SecureOnly: true}))
+	as := func(id uint8) *bus.Port { return r.h.Port(bus.Attr{NSAID: id}) }
+	r.aes = crypto.New(crypto.Ports{Normal: as(bus.NSAIDCrypto), Protected: as(bus.NSAIDCryptoProtected), Ordinary: as(bus.NSAIDDefault),
+		Secure: r.h.Port(bus.Attr{Secure: true})}, &r.h.clock, &r.h.events)
+	must(t, r.h.bus.Map(bus.Region{Name: "crypto", Base: aesBase, Size: crypto.Size, Dev: r.aes}))
 	r.ap = r.h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP})
 	r.s = r.h.Port(bus.Attr{Secure: true, Privileged: true})
 	cfg := DefaultConfig()
@@ -378,6 +385,7 @@ var scratch = map[string][]string{
 	"Object":   {"space"},
 	"Services": {"spmc"},
 	"TZC400":   {"cfg"},
+	"Driver":   {"port"},
 	// The tests\' own applications keep a record.
 	"recorder": {"open", "closed", "client"},
 }

@@ -9,6 +9,7 @@ import (
 	"gatehouse/platform/event"
 	"gatehouse/platform/firmware"
 	"gatehouse/platform/vtime"
+	"gatehouse/secureworld/aes"
 	"gatehouse/secureworld/firewall"
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/pta"
@@ -126,7 +127,8 @@ func (w *World) services() error {
 	if o.NewTAs != nil {
 		cfg.TAs = o.NewTAs()
 	} else {
-		cfg.TAs = pta.All(w.cfg.Seed)
+		port := w.host.Port(bus.Attr{Secure: true, Privileged: true, NSAID: bus.NSAIDAP})
+		cfg.TAs = pta.All(pta.Board{Seed: w.cfg.Seed, Engine: aes.New(port, w.cfg.CryptoBase), DeviceKey: w.cfg.DeviceKey})
 	}
 	service, err := tee.New(cfg, w.host, w.space, w.log)
 	if err != nil {

@@ -587,8 +587,8 @@ func TestIdentities(t *testing.T) {
 		q.identity = AsSecure<<SourceShift | AsSecure<<DestinationShift
 		b.want("secure transactions", b.run(SecureBank, q), OK)
 	}
-	// Lists: those of the normal bank are read as NSAID 3, those of the secure bank as it says.
-	b.protect(listAt, 0)
+	// Lists: those of the normal bank are ordinary memory, those of the secure bank what it says.
+	b.protect(listAt, 3)
 	b.load(0, key, anything)
 	q := request{length: 16, src: b.list(listAt, piece1{srcAt, 16, 0}), dst: memory(more)}
 	b.want("a list in protected memory", b.run(NormalBank, q), Fault)

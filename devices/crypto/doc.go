@@ -77,7 +77,7 @@
 //
 // A slot whose key decrypts protected content has PROTECTED as the identity of the destination: a job of the normal world then writes
 // nowhere where the normal world could read it, whatever addresses it names. Decisions about memory stay those of the controller.
-// Lists of the normal bank are read with NORMAL.
+// Lists of the normal bank are read with ORDINARY: of protected memory that was read as a list, FAULT_ADDR would tell.
 //
 // # A job
 //

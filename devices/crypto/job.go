@@ -94,7 +94,7 @@ func (e *Engine) admit(n int, j *job) Result {
 	if s.serial == 0 {
 		return NoKey
 	}
-	j.lister = AsNormal
+	j.lister = AsOrdinary
 	if n == normalBank {
 		need := uint32(AttrNormal)
 		switch {

@@ -1,15 +1,30 @@
 package pta
 
 import (
+	"gatehouse/secureworld/aes"
 	"gatehouse/secureworld/pta/decrypt"
 	"gatehouse/secureworld/pta/grant"
+	"gatehouse/secureworld/pta/keys"
 	"gatehouse/secureworld/pta/probe"
 	"gatehouse/secureworld/pta/rng"
 	"gatehouse/secureworld/pta/sdp"
 	"gatehouse/secureworld/tee"
 )
 
-// All makes every application, as after reset. Random numbers depend on seed alone.
-func All(seed uint64) []tee.PseudoTA {
-	return append(sdp.New(), rng.New(seed), decrypt.New(), probe.New(), grant.TA{})
+// Board is what applications have of the board.
+type Board struct {
+	// Seed is all that random numbers depend on.
+	Seed uint64
+	// Engine is the crypto engine's driver; nil stands for no engine.
+	Engine *aes.Driver
+	// DeviceKey is what keys are wrapped under.
+	DeviceKey [32]byte
+}
+
+// All makes every application, as after reset.
+func All(b Board) []tee.PseudoTA {
+	if b.Engine == nil {
+		b.Engine = new(aes.Driver)
+	}
+	return append(sdp.New(), rng.New(b.Seed), decrypt.New(), probe.New(), grant.TA{}, keys.New(b.Engine, b.DeviceKey))
 }

@@ -16,7 +16,7 @@ const maxGrants = 256
 type grant struct {
 	object       *memory.Object
 	offset, size uint64
-	access       memory.Access // one bit
+	access       memory.Access // in one direction
 	session      uint32
 	count        uint32 // how often the session has asked for it
 }
@@ -28,13 +28,17 @@ func (u *UseCase) within(o *memory.Object, offset, size uint64) (Memref, optee.R
 	return m, res
 }
 
-// accesses splits what a master may do into one grant for each direction.
+// accesses splits what a master may do into one grant for each direction. The crypto engine is one master with two identities.
 func accesses(master uint32, d optee.GrantDirection) (list []memory.Access) {
+	who := uint16(1) << master
+	if master == bus.NSAIDCrypto {
+		who |= 1 << bus.NSAIDCryptoProtected
+	}
 	if d&optee.GrantRead != 0 {
-		list = append(list, memory.Access{Read: 1 << master})
+		list = append(list, memory.Access{Read: who})
 	}
 	if d&optee.GrantWrite != 0 {
-		list = append(list, memory.Access{Write: 1 << master})
+		list = append(list, memory.Access{Write: who})
 	}
 	return list
 }

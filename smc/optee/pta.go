@@ -147,7 +147,8 @@ const (
 	// GrantCmdGrant: p0 (memory of any direction) is the part of protected memory, in whole pages; p1 (value in): a is the NSAID
 	// of a master, b the directions (GrantDirection). BAD_PARAMETERS: p0 is not protected, not whole pages or empty; a master
 	// or direction that does not exist. ACCESS_DENIED: the use case of the memory does not admit that. NO_RESOURCE: the address
-	// space controller has no region for it. OUT_OF_MEMORY: too many grants. A command that fails changes nothing.
+	// space controller has no region for it. OUT_OF_MEMORY: too many grants. A command that fails changes nothing. A grant to the
+	// crypto engine (NSAID 3) is one to its identity for protected memory (NSAID 13) as well.
 	GrantCmdGrant uint32 = 0
 	// GrantCmdRevoke: parameters as those of the grant. ITEM_NOT_FOUND: this session has no such grant in force.
 	GrantCmdRevoke uint32 = 1
@@ -177,6 +178,74 @@ var grantUUID = smc.UUID{
 
 // GrantUUID is the UUID of the grant application: 2f8d5c1e-9b47-4a63-b05d-7e31c4a816f9.
 func GrantUUID() smc.UUID { return grantUUID }
+
+// Key application of this platform: it loads keys into the slots of the crypto engine, which only the secure world can do. Everything
+// about it is defined by this implementation. A slot belongs to the session that loaded its key; the key is gone when the
+// session ends. A session needs no other call for its jobs: the normal world's driver programs them, and the engine confines them.
+const (
+	// KeysCmdLoad: p0 (memory in, normal) is a key of 16, 24 or 32 octets in the clear; p1.a (value in) its policy (KeysPolicy);
+	// p2.a (value out) takes the number of the slot. ACCESS_DENIED: who knows this key could get protected memory out of the
+	// engine with that policy, see KeysPolicy. BAD_PARAMETERS: size or policy. OUT_OF_MEMORY: no slot is free. NOT_SUPPORTED:
+	// there is no engine.
+	KeysCmdLoad uint32 = 0
+	// KeysCmdLoadWrapped: p0 (memory in, normal) is what WrapKey makes of key and policy under the device key; p1.a (value out)
+	// takes the number of the slot. SECURITY: it is not.
+	KeysCmdLoadWrapped uint32 = 1
+	// KeysCmdUnload: p0.a (value in) is the slot. ITEM_NOT_FOUND: it is not the session's.
+	KeysCmdUnload uint32 = 2
+	// KeysCmdQuery: p0 (value out): a is how many slots there are for clients, b how many of them are free.
+	KeysCmdQuery uint32 = 3
+
+	// KeysSlots is how many slots clients can have: the last one of the engine is the secure world's.
+	KeysSlots = 15
+)
+
+// KeysPolicy says what jobs of the normal world may do with a key. Policies under which protected contents could reach ordinary
+// memory in the clear are ACCESS_DENIED. Safe are:
+//   - KeysDestinationProtected: what the engine writes stays protected, whatever it read. Keys for protected content have it.
+//   - KeysSourceOrdinary: the engine reads nothing that is protected. Keys of the normal world's own have it.
+//   - Wrapped keys only: KeysChaining with KeysEncrypt and nothing else but identities: protected contents leave the engine encrypted. In
+//     counter mode encrypting twice is decrypting, so that is no such policy; neither is one with KeysCopy, nor one for a key in
+//     the clear.
+type KeysPolicy uint32
+
+// Bits of policies. Without one of the bits for a source the engine reads what it is admitted to, ordinary or protected; likewise for
+// the destination. Both bits of one side exclude each other.
+const (
+	KeysEncrypt              KeysPolicy = 1 << 0
+	KeysDecrypt              KeysPolicy = 1 << 1
+	KeysCounter              KeysPolicy = 1 << 2
+	KeysChaining             KeysPolicy = 1 << 3
+	KeysCopy                 KeysPolicy = 1 << 4 // parts of the source may be copied unchanged
+	KeysSourceProtected      KeysPolicy = 1 << 8
+	KeysSourceOrdinary       KeysPolicy = 1 << 9
+	KeysDestinationProtected KeysPolicy = 1 << 12
+	KeysDestinationOrdinary  KeysPolicy = 1 << 13
+
+	keysBits = KeysEncrypt | KeysDecrypt | KeysCounter | KeysChaining | KeysCopy | KeysSourceProtected | KeysSourceOrdinary |
+		KeysDestinationProtected | KeysDestinationOrdinary
+)
+
+// Valid reports whether the bits of a policy go together, and allow something.
+func (p KeysPolicy) Valid() bool {
+	const source, destination = KeysSourceProtected | KeysSourceOrdinary, KeysDestinationProtected | KeysDestinationOrdinary
+	return p&^keysBits == 0 && p&source != source && p&destination != destination &&
+		p&(KeysEncrypt|KeysDecrypt) != 0 && p&(KeysCounter|KeysChaining) != 0
+}
+
+// Safe reports whether protected contents stay protected under a valid policy. secret says that nobody but the secure world and who
+// wrapped the key knows it.
+func (p KeysPolicy) Safe(secret bool) bool {
+	const use = KeysEncrypt | KeysDecrypt | KeysCounter | KeysChaining | KeysCopy
+	return p&KeysDestinationProtected != 0 || p&KeysSourceOrdinary != 0 || secret && p&use == KeysChaining|KeysEncrypt
+}
+
+var keysUUID = smc.UUID{
+	0x91, 0x6b, 0x02, 0xe4, 0x3d, 0xc8, 0x4f, 0x17, 0x8a, 0x6e, 0x05, 0xd9, 0x7b, 0xf3, 0x20, 0xac,
+}
+
+// KeysUUID is the UUID of the key application: 916b02e4-3dc8-4f17-8a6e-05d97bf320ac.
+func KeysUUID() smc.UUID { return keysUUID }
 
 // Numbers of the 2024 proposal (version 4, "restricted memory") where the merged interface differs.
 const (
