@@ -677,16 +677,20 @@ func BenchmarkCycle(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf, err := c.Export(ExportInfo{Name: "null", Exporter: e, Size: 16 * page})
-		ok(b, err)
-		fd, err := files.Install(buf, OCloexec)
-		ok(b, err)
-		a, err := buf.Attach(dev)
-		ok(b, err)
-		_, err = a.Map(Bidirectional)
-		ok(b, err)
-		ok(b, a.Unmap(Bidirectional))
-		ok(b, a.Detach())
-		ok(b, files.Close(fd))
+		if err != nil {
+			b.Fatal(err)
+		}
+		fd, err1 := files.Install(buf, OCloexec)
+		a, err2 := buf.Attach(dev)
+		if err1 != nil || err2 != nil {
+			b.Fatal(err1, err2)
+		}
+		if _, err := a.Map(Bidirectional); err != nil {
+			b.Fatal(err)
+		}
+		if err1, err2, err3 := a.Unmap(Bidirectional), a.Detach(), files.Close(fd); err1 != nil || err2 != nil || err3 != nil {
+			b.Fatal(err1, err2, err3)
+		}
 	}
 }
 
