@@ -1,0 +1,206 @@
+package guesttest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"debug/elf"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gatehouse/images/initramfs"
+)
+
+// modulesWanted are drivers for what the machine has, as far as the kernel has them as modules.
+var modulesWanted = []string{"arm_ffa", "ffa-core", "ffa-module", "tee", "optee", "optee-rng", "virtio_mmio", "virtio_blk", "virtio_console", "virtio-rng"}
+
+// moduleName is a module's name as the kernel spells it.
+func moduleName(s string) string { return strings.ReplaceAll(s, "-", "_") }
+
+// kernelModules gives files for an initramfs: the wanted modules of a tree, those that they need, and the order to load them in.
+func kernelModules(t *testing.T, tree string, wanted []string) (files []initramfs.File, order []string) {
+	t.Helper()
+	paths := map[string]string{}
+	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
+		if name, _, ok := strings.Cut(filepath.Base(path), ".ko"); ok && d.Type().IsRegular() {
+			paths[moduleName(name)] = path
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	var add func(name string)
+	add = func(name string) {
+		name = moduleName(name)
+		path := paths[name]
+		if seen[name] || path == "" {
+			return // or built in
+		}
+		seen[name] = true
+		data := moduleData(t, path)
+		for _, dep := range moduleNeeds(t, path, data) {
+			add(dep)
+		}
+		files = append(files, initramfs.File{Name: "modules/" + name + ".ko", Mode: 0o644, Data: data})
+		order = append(order, name)
+	}
+	for _, name := range wanted {
+		add(name)
+	}
+	files = append(files, initramfs.File{Name: "modules/order", Mode: 0o644, Data: []byte(strings.Join(order, "\n"))})
+	return files, order
+}
+
+// moduleData reads a module as the kernel loads it.
+func moduleData(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch filepath.Ext(path) {
+	case ".gz":
+		var r *gzip.Reader
+		if r, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
+			data, err = io.ReadAll(r)
+		}
+	case ".xz", ".zst":
+		tool := map[string]string{".xz": "xz", ".zst": "zstd"}[filepath.Ext(path)]
+		data, err = exec.Command(tool, "-dc", path).Output()
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return data
+}
+
+// moduleNeeds reads which modules one needs from its section .modinfo.
+func moduleNeeds(t *testing.T, path string, data []byte) []string {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	info, err := f.Section(".modinfo").Data()
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	for _, s := range strings.Split(string(info), "\x00") {
+		if list, ok := strings.CutPrefix(s, "depends="); ok && list != "" {
+			return strings.Split(list, ",")
+		}
+	}
+	return nil
+}
+
+// debian is Debian's kernel and an archive for it.
+type debian struct {
+	kernel, initrd string
+	order          []string
+	config         string
+}
+
+func debianKernel(t *testing.T) debian {
+	t.Helper()
+	dir := fetched(t, "debian-kernel.sh")
+	config, err := os.ReadFile(filepath.Join(dir, "config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, order := kernelModules(t, filepath.Join(dir, "modules"), modulesWanted)
+	return debian{filepath.Join(dir, "vmlinuz"), tempFile(t, "initrd", initArchive(t, files...)), order, string(config)}
+}
+
+func (d *debian) has(option string) bool {
+	return regexp.MustCompile(`(?m)^CONFIG_` + option + `=[my]$`).MatchString(d.config)
+}
+
+func (d *debian) boot(t *testing.T, args ...string) *session {
+	t.Helper()
+	s := boot(t, append([]string{"-kernel", d.kernel, "-initrd", d.initrd, "-m", "512", "-append", "console=ttyAMA0 panic=-1 loglevel=8"}, args...)...)
+	s.expect("READY")
+	return s
+}
+
+// Debian's stock kernel with its modules: over the SMC ABI its drivers find OP-TEE, and virtio's find the drive, the console and the
+// entropy device.
+func TestDebian(t *testing.T) {
+	d := debianKernel(t)
+	disk := fatDisk(t, 8, diskFile{"NOISE.BIN", noise(3, 1<<20)})
+	for _, abi := range []string{"smc", "ffa"} {
+		for _, cpus := range []string{"1", "4"} {
+			t.Run(abi+cpus, func(t *testing.T) {
+				t.Parallel()
+				path, console := tempFile(t, "disk", disk), filepath.Join(t.TempDir(), "console")
+				s := d.boot(t, "-M", "virt,abi="+abi, "-smp", cpus, "-drive", "format=raw,file="+path, "-device", "virtio-rng-device",
+					"-chardev", "file,id=c,path="+console, "-device", "virtio-serial-device", "-device", "virtconsole,chardev=c")
+				now := bytes.Clone(disk)
+				var loaded []string
+				for _, name := range d.order {
+					loaded = append(loaded, "loaded "+name)
+				}
+				for round := range 3 {
+					s.command("load", loaded...)
+					s.command("modules", d.order...)
+					out := s.command("devices", "device virtio virtio0 virtio_", "device virtio virtio1 virtio_", "device virtio virtio2 virtio_",
+						"device amba 9000000.pl011 uart-pl011", "device amba 9010000.pl031 rtc-pl031", "device amba 9030000.pl061 pl061_gpio")
+					for _, driver := range []string{"virtio_blk", "virtio_rng", "virtio_console"} {
+						if !strings.Contains(out, driver) {
+							t.Errorf("nothing is bound to %s", driver)
+						}
+					}
+					if abi == "smc" {
+						if !strings.Contains(out, "device platform firmware:optee optee\n") || !strings.Contains(out, "device tee optee-ta-") {
+							t.Errorf("OP-TEE has no driver:\n%s", out)
+						}
+						s.command("list /dev/tee*", "file /dev/tee0\n", "file /dev/teepriv0\n")
+						s.command("cat /sys/class/misc/hw_random/rng_available", "optee-rng", "virtio_rng.0")
+					} else if d.has("ARM_FFA_TRANSPORT") {
+						s.command("list /dev/tee*", "file /dev/tee0\n", "file /dev/teepriv0\n")
+					}
+					want := sha256.Sum256(now)
+					s.command("sha /dev/vda", fmt.Sprintf("sha256 %d %x\n", len(disk), want))
+					s.command("list /dev/vda*", "file /dev/vda1\n")
+					s.command(fmt.Sprintf("fill /dev/vda %d 4096 %d", 1<<20+round*65536, 0x11*(round+1)))
+					copy(now[1<<20+round*65536:], bytes.Repeat([]byte{byte(0x11 * (round + 1))}, 4096))
+					s.command("unload")
+				}
+				s.command("cat /proc/cpuinfo")
+				s.send("off\n")
+				s.off()
+				s.healthy()
+				if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, now) {
+					t.Errorf("the disk is not what was written: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// Processors go away and come back, idle and busy.
+func TestDebianHotplug(t *testing.T) {
+	d := debianKernel(t)
+	for _, cpus := range []string{"4", "8"} {
+		t.Run(cpus, func(t *testing.T) {
+			t.Parallel()
+			s := d.boot(t, "-smp", cpus)
+			last := string(cpus[0] - 1)
+			s.command("hotplug 2", "online 0-"+last+"\n")
+			s.command("spin " + cpus)
+			s.command("hotplug 2", "online 0-"+last+"\n")
+			s.send("off\n")
+			s.off()
+			s.healthy()
+			s.has("SMP: Total of "+cpus+" processors activated", "psci: CPU1 killed", "CPU"+last+": Booted secondary processor 0x000000000"+last)
+		})
+	}
+}
