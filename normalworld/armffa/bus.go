@@ -37,6 +37,7 @@ type Bus struct {
 	bound      [64]ffa.EndpointID
 
 	descriptor []byte
+	inTX       []byte // fragment of the send that is under way
 	d          ffa.MemoryTransaction
 	receivers  [1]ffa.EMAD
 }

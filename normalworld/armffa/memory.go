@@ -36,10 +36,21 @@ func (b *Bus) send(f ffa.Function, ranges []ffa.Constituent, to []Receiver) (ffa
 	for _, t := range to {
 		b.d.Receivers = append(b.d.Receivers, ffa.EMAD{Receiver: t.ID, Permissions: t.Permissions})
 	}
-	b.descriptor = b.d.AppendTo(b.descriptor[:0], b.version)
+	// A send from within another one's call has to leave TX as the other wants it.
+	outer := b.inTX
+	descriptor := b.descriptor[:0]
+	if outer != nil {
+		descriptor = nil
+	}
+	descriptor = b.d.AppendTo(descriptor, b.version)
 	b.d.Constituents = nil
-	total := uint32(len(b.descriptor))
-	part := ffa.NextFragment(b.descriptor, 0, page)
+	if outer == nil {
+		b.descriptor = descriptor
+	}
+	defer b.leaveTX(outer)
+	total := uint32(len(descriptor))
+	part := ffa.NextFragment(descriptor, 0, page)
+	b.inTX = part
 	if err := b.k.Write(b.tx, part); err != nil {
 		return 0, err
 	}
@@ -56,7 +67,8 @@ func (b *Bus) send(f ffa.Function, ranges []ffa.Constituent, to []Receiver) (ffa
 			return 0, ErrReply
 		}
 		handle = next.Handle
-		part = ffa.NextFragment(b.descriptor, sent, page)
+		part = ffa.NextFragment(descriptor, sent, page)
+		b.inTX = part
 		if err := b.k.Write(b.tx, part); err != nil {
 			return 0, errors.Join(ErrReply, err)
 		}
@@ -72,6 +84,13 @@ func (b *Bus) send(f ffa.Function, ranges []ffa.Constituent, to []Receiver) (ffa
 		return 0, ErrReply
 	}
 	return got, nil
+}
+
+// leaveTX ends a send.
+func (b *Bus) leaveTX(outer []byte) {
+	if b.inTX = outer; outer != nil {
+		b.k.Write(b.tx, outer) // it was written before, so that it can be now
+	}
 }
 
 // Reclaim takes memory back (FFA_MEM_RECLAIM) once its receivers have given it up. Any error leaves it with them.

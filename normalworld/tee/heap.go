@@ -23,6 +23,9 @@ func (d *Device) RegisterHeap(id heap.ID, pool heap.ProtectedPool) error {
 	if d.sub.heaps == nil {
 		return normalworld.ENODEV
 	}
+	if g, ok := pool.(heap.Guard); ok {
+		return d.sub.heaps.RegisterProtected(d, id, &guardedPool{devicePool{pool, d}, g})
+	}
 	return d.sub.heaps.RegisterProtected(d, id, &devicePool{pool, d})
 }
 
@@ -47,6 +50,12 @@ func (p *devicePool) Free(segs []dmabuf.Segment) {
 		}
 	}
 	p.ProtectedPool.Free(segs)
+}
+
+// guardedPool is a devicePool of a pool that is a heap.Guard.
+type guardedPool struct {
+	devicePool
+	heap.Guard
 }
 
 // RegisterBuffer makes shared memory of a dma-buf of one of the device's protected heaps: EINVAL for any other (tee_shm_register_fd).

@@ -24,6 +24,8 @@ const (
 	SHMDMABuf SHMFlags = 1 << 4
 	// SHMDMAMem is memory for a protected pool.
 	SHMDMAMem SHMFlags = 1 << 5
+	// SHMBorrowed is memory that is neither the subsystem's nor the driver's: who made it of pages of his own frees them.
+	SHMBorrowed SHMFlags = 1 << 31
 )
 
 // MaxSHMPages bounds one piece of shared memory. A page list for the secure world never gets longer.
@@ -98,9 +100,12 @@ func (s *SHM) SetPages(pages []uint64, offset, size uint64) {
 
 // SetContiguous says that the memory is contiguous pages from pa on.
 func (s *SHM) SetContiguous(pa, pages uint64) {
-	s.pages = s.one[:0]
-	for i := range pages {
-		s.pages = append(s.pages, pa+i*page)
+	s.pages = s.one[:]
+	if pages > 1 {
+		s.pages = make([]uint64, pages)
+	}
+	for i := range s.pages {
+		s.pages[i] = pa + uint64(i)*page
 	}
 	s.offset, s.size = 0, pages*page
 }

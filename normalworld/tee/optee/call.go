@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/tee"
+	"gatehouse/platform/firmware"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
 )
@@ -111,6 +112,7 @@ type call struct {
 	arg     optee.Arg // as sent, then as answered
 	params  [maxParams]optee.Param
 	regs    [6]uint64 // what the back end prepared
+	out     firmware.Registers
 	ticket  uint64
 	resumed bool
 	tries   int
@@ -132,11 +134,34 @@ type call struct {
 
 // newCall makes a call with room for a message.
 func (d *Driver) newCall(ctx *tee.Context, cmd optee.Command) (*call, error) {
-	c := &call{d: d, ctx: ctx}
+	at, offset, err := d.takeSlot()
+	if err != nil {
+		return nil, err
+	}
+	c := d.blankCall(ctx, cmd)
+	c.page, c.offset = at, offset
+	return c, nil
+}
+
+// blankCall makes a call that has no room for its message.
+func (d *Driver) blankCall(ctx *tee.Context, cmd optee.Command) *call {
+	var c *call
+	if n := len(d.calls); n > 0 {
+		c = d.calls[n-1]
+		d.calls = d.calls[:n-1]
+		*c = call{}
+	} else {
+		c = new(call)
+	}
+	c.d, c.ctx = d, ctx
 	c.arg = optee.Arg{Cmd: cmd, Ret: optee.ErrorCommunication, RetOrigin: optee.OriginComms, Params: c.params[:0]}
-	var err error
-	c.page, c.offset, err = d.takeSlot()
-	return c, err
+	return c
+}
+
+// done gives a call back whose answer is not needed any more.
+func (c *call) done() {
+	c.release()
+	c.d.calls = append(c.d.calls, c)
 }
 
 // put writes the message. Its result says that nobody has answered.
@@ -454,7 +479,7 @@ func (d *Driver) closeSession(ctx *tee.Context, id uint32) {
 	if err == nil {
 		c.arg.Session = id
 		err = d.run(c)
-		c.release()
+		c.done()
 	}
 	if err != nil {
 		d.orphans = append(d.orphans, id)
@@ -508,7 +533,7 @@ func (d *Driver) Start(r *tee.Request) error {
 		a.Params = append(a.Params, d.toMessage(&r.Params[i]))
 	}
 	if err = c.start(); err != nil {
-		c.release()
+		c.done()
 		return err
 	}
 	if r.Kind == tee.CloseSession {
@@ -558,6 +583,7 @@ func (d *Driver) finish(r *tee.Request, c *call) {
 		a.Ret, a.RetOrigin = optee.ErrorCommunication, optee.OriginComms
 	}
 	c.release()
+	defer c.done()
 	r.State, r.Done = nil, true
 	x := dataOf(r.Context)
 	switch r.Kind {

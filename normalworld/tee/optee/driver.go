@@ -104,6 +104,7 @@ type Driver struct {
 
 	pool     *mem.Pool // reserved shared memory
 	args     []*argPage
+	calls    []*call  // that are free
 	private  []uint64 // pages that are free
 	inside   int      // calls with a thread in the secure world
 	waiting  []*call  // for a thread, oldest first
@@ -347,7 +348,7 @@ func (d *Driver) freePages(s *tee.SHM) {
 	pages := s.Pages()
 	n := uint64(len(pages))
 	switch {
-	case n == 0 || s.Flags()&tee.SHMUserMapped != 0:
+	case n == 0 || s.Flags()&(tee.SHMUserMapped|tee.SHMBorrowed) != 0:
 	case d.pool != nil && s.Flags()&tee.SHMDMAMem == 0:
 		d.pool.Free(pages[0], n*page)
 	default:

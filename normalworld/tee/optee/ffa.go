@@ -222,7 +222,7 @@ func (f *ffaABI) lend(s *tee.SHM, c *ProtmemConfig) error {
 		if err == nil && m.arg.Ret != optee.Success {
 			err = fmt.Errorf("ASSIGN_PROTMEM: %v: %w", m.arg.Ret, normalworld.EINVAL)
 		}
-		m.release()
+		m.done()
 	}
 	if err == nil {
 		return nil

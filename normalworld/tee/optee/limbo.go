@@ -21,16 +21,15 @@ func (d *Driver) settle() {
 }
 
 func (d *Driver) settleMemory() {
-	kept := d.limbo[:0]
-	for _, s := range d.limbo {
+	list := d.limbo
+	d.limbo = nil
+	for _, s := range list {
 		if !d.be.settle(s) {
-			kept = append(kept, s)
+			d.limbo = append(d.limbo, s)
 			continue
 		}
 		d.forget(s)
 		s.Settle()
 		d.freePages(s)
 	}
-	clear(d.limbo[len(kept):])
-	d.limbo = kept
 }

@@ -89,7 +89,7 @@ func (d *Driver) simple(cmd optee.Command) {
 	c, err := d.newCall(d.ctx, cmd)
 	if err == nil {
 		d.run(c)
-		c.release()
+		c.done()
 	}
 }
 

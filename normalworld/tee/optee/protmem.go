@@ -98,7 +98,7 @@ func (d *Driver) askProtmem(u optee.UseCase, room uint64) (*ProtmemConfig, uint6
 	if err != nil {
 		return nil, 0, err
 	}
-	defer m.release()
+	defer m.done()
 	m.arg.Params = append(m.arg.Params, optee.ValueParam(optee.AttrValueInOut, uint64(u), 0, 0), d.toMessage(&list))
 	if err := d.run(m); err != nil {
 		return nil, 0, err
@@ -167,6 +167,11 @@ func (d *Driver) Lend(size uint64, c *ProtmemConfig) (*tee.SHM, error) {
 		return nil, err
 	}
 	s := d.ctx.NewDMA(pa, pages)
+	return s, d.lendSHM(s, c)
+}
+
+// lendSHM lends memory that a piece of shared memory was made of. After an error the piece has gone.
+func (d *Driver) lendSHM(s *tee.SHM, c *ProtmemConfig) error {
 	if err := d.be.lend(s, c); err != nil {
 		if errors.Is(err, errUnknown) {
 			d.hold(s)
@@ -178,12 +183,12 @@ func (d *Driver) Lend(size uint64, c *ProtmemConfig) (*tee.SHM, error) {
 		if held {
 			d.settleMemory()
 		}
-		return nil, toErrno(err)
+		return toErrno(err)
 	}
 	d.byID[s.SecWorldID] = s
 	s.SetFlags(s.Flags() | tee.SHMDynamic)
 	d.stats.Lent++
-	return s, nil
+	return nil
 }
 
 // Reclaim takes back what Lend lent, and frees it. Memory that the secure world does not give back is not used again.
@@ -221,6 +226,13 @@ func (p *DynamicPool) Alloc(size uint64) ([]dmabuf.Segment, uint64, error) {
 		s, err := p.d.Lend(p.c.MinSize, &p.c)
 		if err != nil {
 			return nil, 0, err
+		}
+		if p.lent != nil {
+			// Somebody else was faster.
+			p.users++
+			p.d.Reclaim(s)
+			p.users--
+			return p.Alloc(size)
 		}
 		p.lent = s
 		if p.pool, err = mem.NewPool(mem.Range{Base: s.Pages()[0], Size: s.Size()}); err != nil {

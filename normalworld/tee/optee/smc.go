@@ -202,9 +202,10 @@ func (s *smcABI) resume(c *call, v1, v2 uint64) {
 }
 
 func (s *smcABI) enter(c *call) event {
-	var r firmware.Registers
+	r := &c.out
+	*r = firmware.Registers{}
 	copy(r[:], c.regs[:])
-	s.d.k.SMC(&r)
+	s.d.k.SMC(r)
 	code := optee.ReturnCode(uint32(r[0]))
 	if r[0]>>32 != 0 {
 		return event{err: errUnknown}
@@ -276,13 +277,14 @@ func (s *smcABI) fromMessage(p *optee.Param) (*tee.SHM, uint64, error) {
 // memoryCall sends a message about memory. It goes by address: a message in registered memory would need memory itself.
 func (s *smcABI) memoryCall(cmd optee.Command, p ...optee.Param) (optee.Result, error) {
 	d := s.d
-	c := &call{d: d, ctx: d.ctx, nowait: true}
-	c.arg = optee.Arg{Cmd: cmd, Ret: optee.ErrorCommunication, RetOrigin: optee.OriginComms, Params: append(c.params[:0], p...)}
-	var err error
-	if c.pa, err = d.takePage(); err != nil {
+	pa, err := d.takePage()
+	if err != nil {
 		return 0, err
 	}
-	defer c.release()
+	c := d.blankCall(d.ctx, cmd)
+	c.pa, c.nowait = pa, true
+	c.arg.Params = append(c.arg.Params, p...)
+	defer c.done()
 	if err = d.run(c); err != nil {
 		return 0, err
 	}
