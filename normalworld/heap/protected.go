@@ -55,6 +55,14 @@ type ProtectedPool interface {
 	Destroy()
 }
 
+// Guard is a ProtectedPool that lets a device at memory only while the device has it mapped.
+type Guard interface {
+	// Admit gives a device its access to memory of one buffer. What it answers is the error of the mapping.
+	Admit(dev *dmabuf.Device, segs []dmabuf.Segment, dir dmabuf.Direction) error
+	// Dismiss ends what one Admit with the same arguments began.
+	Dismiss(dev *dmabuf.Device, segs []dmabuf.Segment, dir dmabuf.Direction)
+}
+
 // Reference is how messages name memory of a pool: by its physical address, or as an offset in a shared-memory object that stands for
 // the whole pool (parent_shm).
 type Reference struct {
@@ -163,12 +171,23 @@ func (p *ProtectedHeap) Attach(*dmabuf.Attachment) error { return nil }
 func (p *ProtectedHeap) Detach(*dmabuf.Attachment) {}
 
 // Map gives the memory as the device addresses it. Nothing is copied and no cache is cleaned: the processor has no part in it.
-func (p *ProtectedHeap) Map(a *dmabuf.Attachment, _ dmabuf.Direction) ([]dmabuf.Segment, error) {
-	return a.MapSG(a.Buffer().Private.(*protectedBuffer).segs)
+func (p *ProtectedHeap) Map(a *dmabuf.Attachment, dir dmabuf.Direction) ([]dmabuf.Segment, error) {
+	m := a.Buffer().Private.(*protectedBuffer)
+	segs, err := a.MapSG(m.segs)
+	if g, ok := p.pool.(Guard); ok && err == nil {
+		if err = g.Admit(a.Device(), m.segs, dir); err != nil {
+			return nil, err
+		}
+	}
+	return segs, err
 }
 
-// Unmap has nothing to undo.
-func (p *ProtectedHeap) Unmap(*dmabuf.Attachment, []dmabuf.Segment, dmabuf.Direction) {}
+// Unmap dismisses the device, where its access is bound to the mapping.
+func (p *ProtectedHeap) Unmap(a *dmabuf.Attachment, _ []dmabuf.Segment, dir dmabuf.Direction) {
+	if g, ok := p.pool.(Guard); ok {
+		g.Dismiss(a.Device(), a.Buffer().Private.(*protectedBuffer).segs, dir)
+	}
+}
 
 // Release gives the memory back to the pool.
 func (p *ProtectedHeap) Release(b *dmabuf.Buffer) {

@@ -27,7 +27,10 @@ func (d *Driver) LendPages(pa, pages uint64, c *ProtmemConfig) (*tee.SHM, error)
 	}
 	s := d.ctx.NewDMA(pa, pages)
 	s.SetFlags(s.Flags() | tee.SHMBorrowed)
-	return s, d.lendSHM(s, c)
+	if err := d.lendSHM(s, c); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // TakeBack ends what LendPages began. After an error, which wraps EIO, the secure world has the memory still.

@@ -167,7 +167,10 @@ func (d *Driver) Lend(size uint64, c *ProtmemConfig) (*tee.SHM, error) {
 		return nil, err
 	}
 	s := d.ctx.NewDMA(pa, pages)
-	return s, d.lendSHM(s, c)
+	if err := d.lendSHM(s, c); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // lendSHM lends memory that a piece of shared memory was made of. After an error the piece has gone.
