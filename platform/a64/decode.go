@@ -20,10 +20,11 @@ const (
 	SB                          // FEAT_SB
 	DPB                         // FEAT_DPB, FEAT_DPB2
 	SSBS                        // FEAT_SSBS
+	PAuth                       // FEAT_PAuth
 )
 
 // AllFeatures is everything that this package decodes.
-const AllFeatures = SSBS<<1 - 1 | AllSIMDFeatures
+const AllFeatures = PAuth<<1 - 1 | AllSIMDFeatures
 
 // Decode decodes one instruction word. What is not allocated, or needs a feature that f lacks, becomes UDF with the word in Imm.
 func Decode(w uint32, f Features) Inst {
@@ -336,7 +337,7 @@ func decodeReg(w uint32, f Features) (in Inst, ok bool) {
 		if w>>30&1 == 0 {
 			return decode2Source(w, f, in)
 		}
-		return decode1Source(w, in)
+		return decode1Source(w, f, in)
 	case w>>24&0x1f == 0b11011: // three sources
 		if w>>29&3 != 0 {
 			return in, false
@@ -397,13 +398,19 @@ func decode2Source(w uint32, f Features, in Inst) (Inst, bool) {
 		if w>>12&1 != 0 {
 			in.Op = CRC32C
 		}
+	case 12:
+		in.Op, in.Rm = PACGA, base(w>>16)
+		return in, f&PAuth != 0 && w>>31 != 0
 	default:
 		return in, false
 	}
 	return in, true
 }
 
-func decode1Source(w uint32, in Inst) (Inst, bool) {
+func decode1Source(w uint32, f Features, in Inst) (Inst, bool) {
+	if w>>16&31 == 1 && w>>31 != 0 && f&PAuth != 0 {
+		return decodePAC(w, in)
+	}
 	if w>>16&31 != 0 {
 		return in, false
 	}
@@ -481,6 +488,8 @@ func decodeBranch(w uint32, f Features) (in Inst, ok bool) {
 		return in, true
 	case w>>22 == 0b1101010100: // system
 		return decodeSystem(w, f)
+	case w>>25 == 0b1101011 && w>>11&31 == 1: // with pointer authentication
+		return decodeBranchPAC(w, f)
 	case w>>25 == 0b1101011: // branch to register
 		if w>>16&31 != 31 || w>>10&63 != 0 || w&31 != 0 {
 			return in, false
@@ -524,6 +533,10 @@ func decodeSystem(w uint32, f Features) (in Inst, ok bool) {
 			in.Op = SEV
 		case 5:
 			in.Op = SEVL
+		default:
+			if f&PAuth != 0 {
+				in = hintPAC(w>>5&127, in)
+			}
 		}
 		return in, true
 	case w>>12&0x3ff == 0b0000110011 && rt == 31: // barriers

@@ -150,8 +150,8 @@ func decodeSingle(w uint32, f Features, in Inst) (Inst, bool) {
 		case 6:
 			in.Opt |= ExtendS
 		}
-	default: // pointer authentication
-		return in, false
+	default:
+		return decodeLoadPAC(w, f, in)
 	}
 	if size == 3 && opc == 2 { // PRFM, PRFUM
 		if mode == pre || mode == post || unprivileged {

@@ -301,6 +301,16 @@ const (
 	// MOVSP is an operation whose result goes to the stack pointer and may not be a multiple of 16. It is set apart so that loads
 	// and stores need not check the alignment of a base that is the stack pointer. SPOp gives the operation.
 	MOVSP
+	// Pointer authentication. Opt is the key: 0 to 3 for IA, IB, DA, DB.
+	PAC     // Rd is the pointer, Rn the modifier
+	AUT     //
+	XPAC    // Opt is 0 for an instruction's address and 2 for that of data
+	PACGA   //
+	BRAUT   // Rn is the target, Rm the modifier
+	BLRAUT  //
+	RETAUT  //
+	ERETAUT //
+	LDRAUT  // Imm is the offset, Size 1 with writeback
 	// FirstFree is the first number that no operation uses.
 	FirstFree
 )

@@ -103,9 +103,10 @@ type CPU struct {
 	exclusive monitor
 	inst      *a64.Inst // what exec executes, for the syndrome of its faults
 
-	sys sysRegs
-	pmu pmuState
-	tim timerState
+	sys  sysRegs
+	pmu  pmuState
+	pacs [pacSize]pacEntry
+	tim  timerState
 
 	contexts contexts
 	large    [2]area // lower and upper address range
@@ -180,9 +181,15 @@ func (c *CPU) Reset(pc, context uint64, el int) {
 	if el < highest && c.cfg.EL3 {
 		// What firmware leaves behind: AArch64 below, non-secure, group 0 interrupts at EL3, nothing trapped (DDI 0487, D19.2.120).
 		c.sys.scr |= scrNS | scrRW | scrHCE | scrFIQ
+		if c.code.features&featPAuth != 0 {
+			c.sys.scr |= scrAPK | scrAPI
+		}
 	}
 	if el < 2 && c.cfg.EL2 {
 		c.sys.hcr |= hcrRW
+		if c.code.features&featPAuth != 0 {
+			c.sys.hcr |= hcrAPK | hcrAPI
+		}
 	}
 	c.flushTLB()
 	c.debugChanged()

@@ -11,6 +11,7 @@ const (
 	ecUnknown     = 0x00
 	ecWFx         = 0x01
 	ecFP          = 0x07
+	ecPAC         = 0x09
 	ecIllegal     = 0x0e
 	ecSVC         = 0x15
 	ecHVC         = 0x16
@@ -37,7 +38,7 @@ const (
 )
 
 var classNames = map[uint64]string{
-	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
+	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecPAC: "Pointer authentication", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
 	ecHVC: "HVC", ecSMC: "SMC", ecSys: "Trapped system register", ecInstLower: "Instruction Abort, lower EL",
 	ecInstSame: "Instruction Abort", ecPCAlign: "PC alignment", ecDataLower: "Data Abort, lower EL", ecDataSame: "Data Abort",
 	ecSPAlign: "SP alignment", ecBRK: "BRK", ecBreakpoint: "Breakpoint, lower EL", ecBreakpoint + 1: "Breakpoint",
@@ -333,9 +334,9 @@ func (c *CPU) takeable(scr, hcr uint64, mask uint8) bool {
 
 func (c *CPU) sysE2HTGE() bool { return c.sys.hcr&(hcrE2H|hcrTGE) == hcrE2H|hcrTGE }
 
-// eret returns from an exception. A return that is not legal sets PSTATE.IL and changes neither EL nor SP (D1.4.4).
-func (c *CPU) eret() {
-	spsr, elr := c.spsr[c.el], c.elr[c.el]
+// eret returns from an exception, to elr. A return that is not legal sets PSTATE.IL and changes neither EL nor SP (D1.4.4).
+func (c *CPU) eret(elr uint64) {
+	spsr := c.spsr[c.el]
 	c.exclusive.valid = false
 	c.event = true
 	el := uint8(spsr >> 2 & 3)
@@ -380,20 +381,22 @@ func (c *CPU) setPSTATE(spsr uint64) {
 // returnAddress applies the tag rules of the translation regime to a branch target at el (AArch64.BranchAddr).
 func (c *CPU) returnAddress(pc uint64, el uint8) uint64 {
 	r := max(el, 1)
-	tcr := c.sys.tcr[r]
-	switch r {
-	case 1:
-		if pc>>55&1 != 0 {
-			if tcr>>38&1 != 0 {
-				return pc | 0xff<<56
-			}
-		} else if tcr>>37&1 != 0 {
-			return pc &^ (0xff << 56)
-		}
-	default:
-		if tcr>>20&1 != 0 {
-			return pc &^ (0xff << 56)
-		}
+	switch {
+	case !c.topByteIgnored(pc, r, false):
+		return pc
+	case r == 1:
+		return untagged(pc)
 	}
-	return pc
+	return pc &^ (0xff << 56)
+}
+
+// topByteIgnored is EffectiveTBI of the architecture's pseudocode for the regime of el, 1 to 3: of addresses of data, or of
+// instructions, for which TCR_ELx.TBID counts as well.
+func (c *CPU) topByteIgnored(va uint64, el uint8, data bool) bool {
+	tbi, tbid := uint(20), uint(29)
+	if el == 1 {
+		tbi, tbid = 37+uint(va>>55&1), 51+uint(va>>55&1)
+	}
+	tcr := c.sys.tcr[el]
+	return tcr>>tbi&1 != 0 && (data || tcr>>tbid&1 == 0 || c.code.features&featPAuth == 0)
 }

@@ -43,7 +43,7 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 			c.undefined()
 			return false
 		}
-		c.eret()
+		c.eret(c.elr[c.el])
 		return false
 	case a64.MSRi:
 		return c.msrImmediate(in)
@@ -94,6 +94,8 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 	case a64.CLREX:
 		c.exclusive.valid = false
 		return true
+	case a64.PAC, a64.AUT, a64.XPAC, a64.PACGA, a64.BRAUT, a64.BLRAUT, a64.RETAUT, a64.ERETAUT, a64.LDRAUT:
+		return c.execPAC(in)
 	}
 	panic("BUG: operation without an implementation")
 }

@@ -30,7 +30,7 @@ var models = []Model{
 		// What this program implements, under the MIDR that QEMU's max has: implementer 0, architecture field 0xf.
 		Name: "max", MIDR: 0x000f0510, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 48,
 		Features: a64.CRC | a64.LSE | a64.RDM | a64.LRCPC | a64.LRCPC2 | a64.FlagM | a64.FlagM2 | a64.PAN | a64.UAO | a64.SB |
-			a64.DPB | a64.SSBS | a64.AllSIMDFeatures,
+			a64.DPB | a64.SSBS | a64.PAuth | a64.AllSIMDFeatures,
 		MMFR1: 2<<4 | 1<<12 | 1<<28, // 16-bit VMIDs, FEAT_HPDS, FEAT_XNX
 	},
 	{Name: "cortex-a57", MIDR: 0x411fd070, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
@@ -87,7 +87,7 @@ func (c *CPU) idRegister(key uint16) uint64 {
 			has(a64.SM4, 40, 1) | has(a64.DotProd, 44, 1) | has(a64.FHM, 48, 1) |
 			has(a64.FlagM, 52, 1) + has(a64.FlagM2, 52, 1)
 	case sysIDAA64ISAR1EL1:
-		return has(a64.DPB, 0, 2) | has(a64.JSCVT, 12, 1) | has(a64.FCMA, 16, 1) | has(a64.LRCPC, 20, 1) + has(a64.LRCPC2, 20, 1) |
+		return has(a64.DPB, 0, 2) | has(a64.PAuth, 4, 1) | has(a64.PAuth, 24, 1) | has(a64.JSCVT, 12, 1) | has(a64.FCMA, 16, 1) | has(a64.LRCPC, 20, 1) + has(a64.LRCPC2, 20, 1) |
 			has(a64.FRINTTS, 32, 1) | has(a64.SB, 36, 1)
 	case sysIDAA64MMFR0EL1:
 		// 16-bit ASIDs, no mixed endianness, Secure memory, granules of 4, 16 and 64 KiB.

@@ -49,6 +49,12 @@ func oneRegister(in *a64.Inst) (g general, ordered, ok bool) {
 		return general{size: 1 << in.Size}, in.Op != a64.STTR, true
 	case a64.LDRXlit:
 		return general{size: 8}, false, true
+	case a64.LDRAUT:
+		g = general{size: 8}
+		if in.Size != 0 {
+			g.mode = modePre
+		}
+		return g, false, true
 	case a64.LDRWlit:
 		return general{size: 4}, false, true
 	case a64.LDRlit:

@@ -24,6 +24,16 @@ const (
 	sysTTBR0EL1         = 0xc100 // S3_0_C2_C0_0
 	sysTTBR1EL1         = 0xc101 // S3_0_C2_C0_1
 	sysTCREL1           = 0xc102 // S3_0_C2_C0_2
+	sysAPIAKeyLoEL1     = 0xc108 // S3_0_C2_C1_0
+	sysAPIAKeyHiEL1     = 0xc109 // S3_0_C2_C1_1
+	sysAPIBKeyLoEL1     = 0xc10a // S3_0_C2_C1_2
+	sysAPIBKeyHiEL1     = 0xc10b // S3_0_C2_C1_3
+	sysAPDAKeyLoEL1     = 0xc110 // S3_0_C2_C2_0
+	sysAPDAKeyHiEL1     = 0xc111 // S3_0_C2_C2_1
+	sysAPDBKeyLoEL1     = 0xc112 // S3_0_C2_C2_2
+	sysAPDBKeyHiEL1     = 0xc113 // S3_0_C2_C2_3
+	sysAPGAKeyLoEL1     = 0xc118 // S3_0_C2_C3_0
+	sysAPGAKeyHiEL1     = 0xc119 // S3_0_C2_C3_1
 	sysSPSREL1          = 0xc200 // S3_0_C4_C0_0
 	sysELREL1           = 0xc201 // S3_0_C4_C0_1
 	sysSPEL0            = 0xc208 // S3_0_C4_C1_0
@@ -261,6 +271,16 @@ var sysNames = map[uint16]string{
 	sysTTBR0EL1:         "TTBR0_EL1",
 	sysTTBR1EL1:         "TTBR1_EL1",
 	sysTCREL1:           "TCR_EL1",
+	sysAPIAKeyLoEL1:     "APIAKeyLo_EL1",
+	sysAPIAKeyHiEL1:     "APIAKeyHi_EL1",
+	sysAPIBKeyLoEL1:     "APIBKeyLo_EL1",
+	sysAPIBKeyHiEL1:     "APIBKeyHi_EL1",
+	sysAPDAKeyLoEL1:     "APDAKeyLo_EL1",
+	sysAPDAKeyHiEL1:     "APDAKeyHi_EL1",
+	sysAPDBKeyLoEL1:     "APDBKeyLo_EL1",
+	sysAPDBKeyHiEL1:     "APDBKeyHi_EL1",
+	sysAPGAKeyLoEL1:     "APGAKeyLo_EL1",
+	sysAPGAKeyHiEL1:     "APGAKeyHi_EL1",
 	sysSPSREL1:          "SPSR_EL1",
 	sysELREL1:           "ELR_EL1",
 	sysSPEL0:            "SP_EL0",

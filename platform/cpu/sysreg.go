@@ -17,6 +17,8 @@ const (
 	scrST  = 1 << 11
 	scrTWI = 1 << 12
 	scrTWE = 1 << 13
+	scrAPK = 1 << 16
+	scrAPI = 1 << 17
 )
 
 // HCR_EL2 (D19.2.50).
@@ -48,13 +50,16 @@ const (
 	hcrTRVM = 1 << 30
 	hcrRW   = 1 << 31
 	hcrE2H  = 1 << 34
+	hcrAPK  = 1 << 40
+	hcrAPI  = 1 << 41
 )
 
 const (
-	featPAN  = a64.PAN
-	featUAO  = a64.UAO
-	featSSBS = a64.SSBS
-	featFP16 = a64.FP16
+	featPAN   = a64.PAN
+	featUAO   = a64.UAO
+	featSSBS  = a64.SSBS
+	featFP16  = a64.FP16
+	featPAuth = a64.PAuth
 )
 
 // sysRegs are the system registers that hold state. Arrays are by exception level; entry 0 is used where EL0 has a register.
@@ -72,6 +77,7 @@ type sysRegs struct {
 	bvr, bcr, wvr, wcr                    [16]uint64
 	spsrAbt, spsrUnd, spsrIrq, spsrFiq    uint64
 	dacr32, ifsr32, fpexc32               uint64
+	keys                                  [5]pacKey
 }
 
 // SCTLR_ELx: reset values with the RES1 bits of Armv8.0 (D19.2.129).
@@ -109,6 +115,9 @@ func (c *CPU) writeSCTLR(el int, v uint64) {
 	}
 	if c.code.features&featSSBS == 0 {
 		mask &^= 1 << 44
+	}
+	if c.code.features&featPAuth != 0 {
+		mask |= sctlrEnIA | sctlrEnIB | sctlrEnDA | sctlrEnDB
 	}
 	v = v&mask | res1
 	if c.sys.sctlr[el] == v {

@@ -285,6 +285,12 @@ func (c *CPU) readSys(key uint16) (uint64, access) {
 		return c.readGIC(key)
 	case key>>14 == 2:
 		return c.readDebug(key)
+	case isPACKey(key):
+		v, a := c.pacKeyRegister(key)
+		if a != accessOK {
+			return 0, a
+		}
+		return *v, accessOK
 	case key>>7&15 == 14 && !isPMU(key):
 		return c.readTimer(key)
 	case isPMU(key):
@@ -487,7 +493,11 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	case sysSCTLREL2:
 		c.writeSCTLR(2, v)
 	case sysHCREL2:
-		s.hcr = v&hcrMask | hcrRW
+		mask := uint64(hcrMask)
+		if c.code.features&featPAuth != 0 {
+			mask |= hcrAPK | hcrAPI
+		}
+		s.hcr = v&mask | hcrRW
 		if c.cfg.EL3 {
 			s.hcr &^= hcrHCD // RES0: SCR_EL3.HCE is in its place
 		}
@@ -564,7 +574,11 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 	case sysSCTLREL3:
 		c.writeSCTLR(3, v)
 	case sysSCREL3:
-		s.scr = v&scrMask | 3<<4
+		mask := uint64(scrMask)
+		if c.code.features&featPAuth != 0 {
+			mask |= scrAPK | scrAPI
+		}
+		s.scr = v&mask | 3<<4
 		if !c.cfg.EL2 {
 			s.scr &^= scrHCE
 		}
@@ -613,6 +627,12 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 			return c.writeGIC(key, v)
 		case key>>14 == 2:
 			return c.writeDebug(key, v)
+		case isPACKey(key):
+			p, a := c.pacKeyRegister(key)
+			if a == accessOK {
+				*p = v
+			}
+			return a
 		case isPMU(key):
 			return c.writePMU(key, v)
 		case key>>7&15 == 14:

@@ -207,6 +207,7 @@ func (c *CPU) regime(el uint8, secure bool, g *mmu.Regime) {
 	g.SCTLR, g.TCR = c.sys.sctlr[r], c.sys.tcr[r]
 	g.TTBR0, g.TTBR1, g.MAIR = c.sys.ttbr0[r], c.sys.ttbr1[r], c.sys.mair[r]
 	g.PABits = c.cfg.Model.PABits
+	g.TBID = c.code.features&featPAuth != 0
 	g.SIF = c.sys.scr>>9&1 != 0
 	if r == 1 && !secure && c.cfg.EL2 {
 		g.HCR, g.VTCR, g.VTTBR = c.sys.hcr, c.sys.vtcr, c.sys.vttbr

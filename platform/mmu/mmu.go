@@ -54,6 +54,9 @@ type Regime struct {
 	// VTCR and VTTBR are VTCR_EL2 and VTTBR_EL2.
 	VTCR, VTTBR uint64
 
+	// TBID says that TCR_ELx.TBID exists, as it does with FEAT_PAuth: it limits TBI to accesses to data.
+	TBID bool
+
 	// PABits is the implemented physical address size in bits, 32 to 48 (ID_AA64MMFR0_EL1.PARange).
 	PABits uint8
 }

@@ -174,7 +174,7 @@ func fault(status uint8, level uint) Fault {
 // not checked here.
 func Walk(rd Reader, g *Regime, va uint64, user bool, acc Access, pan bool) (t Translation, f Fault, ok bool) {
 	if g.Enabled() {
-		t, f, ok = stage1(rd, g, va)
+		t, f, ok = stage1(rd, g, va, acc)
 	} else {
 		t, f, ok = flat(g, va, acc)
 		pan = false // nothing checks permissions
@@ -198,17 +198,19 @@ func Walk(rd Reader, g *Regime, va uint64, user bool, acc Access, pan bool) (t T
 	return t, Fault{}, true
 }
 
-// topByteIgnored gives TCR_ELx.TBI for the range of va. Without FEAT_PAuth it holds for instruction fetches too.
-func (g *Regime) topByteIgnored(va uint64) bool {
+// topByteIgnored gives TCR_ELx.TBI for the range of va, and for instruction fetches TCR_ELx.TBID with it.
+func (g *Regime) topByteIgnored(va uint64, acc Access) bool {
+	tbid := g.TBID && acc == Execute
 	if g.twoRanges() {
-		return g.TCR>>(37+va>>55&1)&1 != 0
+		upper := va >> 55 & 1
+		return g.TCR>>(37+upper)&1 != 0 && !(tbid && g.TCR>>(51+upper)&1 != 0)
 	}
-	return g.TCR>>20&1 != 0
+	return g.TCR>>20&1 != 0 && !(tbid && g.TCR>>29&1 != 0)
 }
 
 // flat is the translation with stage 1 off (DDI 0487, D8.2).
 func flat(g *Regime, va uint64, acc Access) (t Translation, f Fault, ok bool) {
-	if g.topByteIgnored(va) {
+	if g.topByteIgnored(va, acc) {
 		va &= 1<<56 - 1
 	}
 	if va>>g.PABits != 0 {
@@ -237,7 +239,7 @@ func flat(g *Regime, va uint64, acc Access) (t Translation, f Fault, ok bool) {
 }
 
 // stage1 walks the stage 1 tables for va, up to but without the check of permissions.
-func stage1(rd Reader, g *Regime, va uint64) (t Translation, f Fault, ok bool) {
+func stage1(rd Reader, g *Regime, va uint64, acc Access) (t Translation, f Fault, ok bool) {
 	upper := g.twoRanges() && va>>55&1 != 0
 	tcr := g.TCR
 	var (
@@ -266,7 +268,7 @@ func stage1(rd Reader, g *Regime, va uint64) (t Translation, f Fault, ok bool) {
 
 	// All bits above the range equal bit 55 of an upper address, and zero otherwise.
 	above := int64(va)
-	if g.topByteIgnored(va) {
+	if g.topByteIgnored(va, acc) {
 		above = above << 8 >> 8
 	}
 	want := int64(0)

@@ -31,7 +31,7 @@ func TestProcessors(t *testing.T) {
 // no baseline restores. Short tests leave out what goes through all encodings.
 func allCases() []testCase {
 	cases := slices.Concat(resetCases(), callCases(), vectorCases(), returnCases(), interruptCases(), waitCases(), timerCases(), memoryCases(),
-		translationCases(), tlbCases(), featureCases(), debugCases())
+		translationCases(), tlbCases(), featureCases(), debugCases(), pauthCases())
 	if !testing.Short() {
 		cases = slices.Concat(cases, sweepCases(), trapCases())
 	}
