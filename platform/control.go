@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gatehouse/platform/bus"
 	"gatehouse/platform/cpu"
@@ -56,9 +57,11 @@ type control struct {
 	// the order of events is that of a machine that never stopped.
 	cut *cpu.CPU
 	// last is the processor that executed last.
-	last  int
-	stop  Stop // the last one
-	hears []*hearer
+	last int
+	stop Stop // the last one
+
+	breaks []uint64
+	hears  []*hearer
 }
 
 type hearer struct{ hear func(Stop) }
@@ -90,18 +93,19 @@ func (m *Machine) Pause() {
 func (m *Machine) LastStop() Stop { return m.control.stop }
 
 // Resume lets the machine go on. Processors without an action continue. An instruction at a breakpoint is executed first where the
-// machine stopped there.
+// machine stopped there or was stepped there.
 func (m *Machine) Resume(actions ...Action) {
-	for _, c := range m.cpus {
-		if _, ok := c.Stopped(); ok {
+	k := &m.control
+	for i, c := range m.cpus {
+		if _, ok := c.Stopped(); ok || k.stop.Kind == Stepped && k.stop.CPU == i && slices.Contains(k.breaks, c.PC) {
 			c.Resume()
 		}
 	}
-	m.control.actions = [MaxCPUs]Action{}
-	copy(m.control.actions[:], actions)
-	m.control.stopped = false
-	if c := m.control.cut; c != nil && m.control.actions[c.Index()] == Halt {
-		m.control.cut = nil
+	k.actions = [MaxCPUs]Action{}
+	copy(k.actions[:], actions)
+	k.stopped = false
+	if k.cut != nil && k.actions[k.cut.Index()] == Halt {
+		k.cut = nil
 	}
 }
 
@@ -245,6 +249,7 @@ func (m *Machine) physical(i int, pa uint64, p []byte, write bool) (n int, err e
 
 // SetBreakpoints replaces the breakpoints of all processors. They are virtual addresses and hit in each translation regime.
 func (m *Machine) SetBreakpoints(addrs []uint64) {
+	m.control.breaks = slices.Clone(addrs)
 	for _, c := range m.cpus {
 		c.SetBreakpoints(addrs)
 	}
