@@ -10,7 +10,7 @@
 //	0x004 VERSION       RO   0x00010000
 //	0x008 CONTROL       WO   bit 0 START, bit 1 ABORT, bit 2 RESET; the highest one set counts
 //	0x00C STATUS        RO   bit 0 BUSY, bits 15:8 RESULT of the last job
-//	0x010 INT_RAW       W1C  bit 0 DONE, bit 1 ERROR, bit 2 ABORTED, bit 3 REFUSED
+//	0x010 INT_RAW       W1C  bit 0 DONE, bit 1 ERROR, bit 2 ABORTED, bit 3 REFUSED, bits 7:4 the engine's own
 //	0x014 INT_MASK      RW   a bit that is set lets the interrupt through
 //	0x018 INT_STATUS    RO   INT_RAW & INT_MASK; the interrupt line is high while it is not 0
 //	0x020 FAULT_ADDR_LO RO   the address of the access that failed

@@ -110,7 +110,7 @@ func TestResetValues(t *testing.T) {
 		b.Describe(outReg, out, 0, 0, 0)
 		b.Set(rowsReg, 3000<<16|100)
 		b.Set(engine.IntMask, 0xFFFF_FFFF)
-		b.Expect(engine.IntMask, engine.Done|engine.Error|engine.Aborted|engine.Refused)
+		b.Expect(engine.IntMask, engine.Done|engine.Error|engine.Aborted|engine.Refused|0xF0)
 		b.Set(engine.Control, engine.Start)
 		b.Set(engine.Control, engine.Start)
 		if !b.IRQ.Level || !e.Busy() {

@@ -47,8 +47,9 @@ const (
 	Error   = 1 << 1
 	Aborted = 1 << 2
 	Refused = 1 << 3 // START while busy
+	Own     = 1 << 4 // the first of four that belong to the kind of engine
 
-	interrupts = Done | Error | Aborted | Refused
+	interrupts = Done | Error | Aborted | Refused | 0xF*Own
 )
 
 // FaultInfo.
