@@ -209,6 +209,7 @@ func conformProperties(w *secureworld.Config) conform.Properties {
 		Firewall: w.TZASC.Enabled, Silent: w.TZASC.Action == firewall.ActionRAZ,
 		DMA: platform.DMABase, DMAID: bus.NSAIDDMA,
 		Normal: conform.Access{Read: 0xFFFF, Write: 0xFFFF}, Pools: map[optee.UseCase]conform.Access{},
+		Grants: map[optee.UseCase]conform.Access{}, Crypto: platform.CryptoBase,
 		Carveout:  conform.Range(w.Carveout),
 		SecureRAM: conform.Range{Base: platform.SecureRAM, Size: platform.SecureRAMLen}, Device: platform.UART0Base,
 	}
@@ -217,6 +218,9 @@ func conformProperties(w *secureworld.Config) conform.Properties {
 	}
 	for _, u := range w.OPTEE.UseCases {
 		p.Pools[u.ID] = access(u.Access)
+		if u.Grantable != (memory.Access{}) {
+			p.Grants[u.ID] = access(u.Grantable)
+		}
 	}
 	p.RAM.Size -= p.Carveout.Size
 	return p

@@ -786,7 +786,7 @@ func mutants() []mutant {
 			}
 		}},
 	}
-	return list
+	return append(list, serviceMutants()...)
 }
 
 // effect makes a mutant in which a call that is refused has an effect all the same: its first range, if it is memory, is sent.

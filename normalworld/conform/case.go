@@ -38,6 +38,10 @@ const (
 	NeedSecureRAM
 	// NeedRun: processors can execute instructions.
 	NeedRun
+	// NeedGrants: masters can be granted access to parts of pools, by the application that package optee defines for it.
+	NeedGrants
+	// NeedCrypto: there is the board's crypto engine, and the application that loads its keys.
+	NeedCrypto
 )
 
 var needNames = []struct {
@@ -46,6 +50,7 @@ var needNames = []struct {
 }{
 	{NeedFFA, "no FF-A"}, {NeedSMC, "no OP-TEE SMC ABI"}, {NeedFirewall, "no firewall"}, {NeedFrame, "no firewall registers"},
 	{NeedDMA, "no PL080"}, {NeedCPUs, "one processor"}, {NeedSecureRAM, "no secure RAM"}, {NeedRun, "processors cannot run"},
+	{NeedGrants, "no grants"}, {NeedCrypto, "no crypto engine"},
 }
 
 // missing names the first thing that the target does not have, or gives "".
@@ -123,6 +128,7 @@ var groups = []struct {
 	{"protmem", protmemCases, 0},
 	{"isolation", isolationCases, 0},
 	{"ffa-notify", notifyCases, NeedFFA},
+	{"services", servicesCases, 0},
 }
 
 // Groups gives the names of the groups in the order in which they run.

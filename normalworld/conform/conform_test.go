@@ -100,7 +100,7 @@ func TestCasesAreDocumented(t *testing.T) {
 			t.Errorf("%s: why %q", c.ID(), c.Why)
 		}
 	}
-	want := []string{"smccc", "psci", "ffa-setup", "ffa-discovery", "ffa-message", "ffa-memory", "ffa-memory-negative", "optee-ffa", "optee-smc", "protmem", "isolation", "ffa-notify"}
+	want := []string{"smccc", "psci", "ffa-setup", "ffa-discovery", "ffa-message", "ffa-memory", "ffa-memory-negative", "optee-ffa", "optee-smc", "protmem", "isolation", "ffa-notify", "services"}
 	if !slices.Equal(Groups(), want) || len(groups) != len(want) {
 		t.Errorf("groups %v", Groups())
 	}
@@ -123,6 +123,7 @@ func TestDeadTargetPassesNothing(t *testing.T) {
 		f := newFake()
 		f.answer = answer
 		f.prop.FFA, f.prop.SMC, f.prop.CPUs, f.prop.MPIDR = true, true, 2, []uint64{0, 1}
+		f.prop.Grants, f.prop.Crypto = map[optee.UseCase]Access{optee.UseCaseOnDemand: {Read: 4, Write: 16}}, 0x0B11_0000
 		f.prop.Carveout = Range{f.prop.RAM.Base + 8<<20, 1 << 20}
 		suite := NewSuite(f.factory)
 		all := Cases()

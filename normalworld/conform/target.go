@@ -79,6 +79,11 @@ type Properties struct {
 	Normal Access
 	// Pools is what masters may do with memory that was lent for a use case.
 	Pools map[optee.UseCase]Access
+	// Grants is what masters can be granted for parts of memory that was lent for a use case, beside Pools; without an entry
+	// nothing.
+	Grants map[optee.UseCase]Access
+	// Crypto is the base of the crypto engine that the board documents (devices/crypto), 0 for none.
+	Crypto uint64
 	// Carveout is the pool of variant StaticPool, size 0 for none.
 	Carveout Range
 	// SecureRAM is memory that never was the normal world's, size 0 for none, and Device a register block that is not memory.
@@ -98,6 +103,7 @@ func (p *Properties) has() (n Need) {
 	}{
 		{p.FFA, NeedFFA}, {p.SMC, NeedSMC}, {p.Firewall, NeedFirewall}, {p.Firewall && p.Frame != 0, NeedFrame}, {p.DMA != 0, NeedDMA},
 		{p.CPUs > 1, NeedCPUs}, {p.SecureRAM.Size != 0, NeedSecureRAM}, {p.Runs, NeedRun},
+		{len(p.Grants) != 0, NeedGrants}, {p.Crypto != 0, NeedCrypto},
 	} {
 		if x.have {
 			n |= x.need
