@@ -1,11 +1,14 @@
 package platform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"gatehouse/devices/hdlcd"
+	inputs "gatehouse/devices/input"
 	"gatehouse/devices/virtio"
 	"gatehouse/platform/cpu"
 	"gatehouse/platform/event"
@@ -89,6 +92,8 @@ type Config struct {
 	StrictAlignment bool
 	// Display takes what the display shows, frame by frame (nobody; Machine.Frame has the last one).
 	Display hdlcd.Sink
+	// Input is what is entered at the input source, in the order of its times, after each reset (nothing).
+	Input []inputs.Event
 	// Semihosting makes HLT #0xF000 a semihosting call: SYS_EXIT ends the machine, SYS_WRITE0 and SYS_WRITEC write to
 	// the first UART's output.
 	Semihosting bool
@@ -179,6 +184,8 @@ func (c *Config) check() (*cpu.Model, error) {
 		return nil, fmt.Errorf("%w: contents of %d bytes: the flash holds %d", ErrConfig, len(c.Flash[1].Data), FlashSize)
 	case len(c.Drives) > maxDrives:
 		return nil, fmt.Errorf("%w: %d drives: there is room for %d", ErrConfig, len(c.Drives), maxDrives)
+	case !slices.IsSortedFunc(c.Input, func(a, b inputs.Event) int { return cmp.Compare(a.At, b.At) }):
+		return nil, fmt.Errorf("%w: events of the input source must be in the order of their times", ErrConfig)
 	case !c.reservedFit():
 		return nil, fmt.Errorf("%w: reserved memory must lie in RAM, at multiples of 4 KiB, and must not be empty", ErrConfig)
 	case c.SecureWorld == SecureGuest && c.firmware() == nil:

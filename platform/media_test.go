@@ -3,6 +3,7 @@ package platform_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"testing"
@@ -11,8 +12,12 @@ import (
 
 	"gatehouse/devices/engine"
 	"gatehouse/devices/hdlcd"
+	"gatehouse/devices/input"
 	"gatehouse/devices/transform"
+	"gatehouse/devices/tzc400"
 	"gatehouse/platform"
+	"gatehouse/platform/bus"
+	"gatehouse/secureworld"
 )
 
 // TestMediaTree finds each media master in the device tree, and a device that answers at its address.
@@ -31,6 +36,9 @@ func TestMediaTree(t *testing.T) {
 		{"video-decoder", "gatehouse,decoder", 0x0B12_0000, 131, 0x4744_4543},
 		{"transform", "gatehouse,transform", 0x0B13_0000, 132, 0x4754_5246},
 		{"hdlcd", "arm,hdlcd", 0x0B14_0000, 133, 0x1CDC_0000},
+		{"camera", "gatehouse,camera", 0x0B15_0000, 135, 0x4743_414D},
+		{"video-encoder", "gatehouse,encoder", 0x0B16_0000, 136, 0x4745_4E43},
+		{"input", "gatehouse,input", 0x0B17_0000, 137, 0x4749_4E50},
 	} {
 		name := fmt.Sprintf("%s@%x", want.node, want.base)
 		n, ok := tree.RootNode.LookupChildByName(name)
@@ -117,5 +125,80 @@ func TestMediaPath(t *testing.T) {
 	}
 	if v := p.get(platform.TransformBase+transform.Fill, 4); v != 0 {
 		t.Errorf("register %#x after a reset", v)
+	}
+}
+
+// TestMediaIdentities has each master read memory that its own identity may not touch, and then that only it may: the firewall of a
+// machine tells them apart.
+func TestMediaIdentities(t *testing.T) {
+	m := newMachine(t, platform.Config{TZASC: true})
+	p, s := newMaster(t, m, apAttr), newMaster(t, m, secureAttr)
+	const buffer = platform.RAMBase + 0x40_0000
+	restrict := func(ids uint64) {
+		const r = 7 * tzc400.RegionStride
+		s.set(platform.TZCBase+tzc400.RegionAttributes+r, 4, 0)
+		s.set(platform.TZCBase+tzc400.RegionBaseLow+r, 4, buffer)
+		s.set(platform.TZCBase+tzc400.RegionTopLow+r, 4, buffer+0xFFFF)
+		s.set(platform.TZCBase+tzc400.RegionIDAccess+r, 4, ids<<16|ids)
+		s.set(platform.TZCBase+tzc400.RegionAttributes+r, 4, 0xC000_000F)
+	}
+	for _, c := range []struct {
+		base  uint64
+		nsaid int
+		write bool
+		regs  map[uint64]uint64
+	}{
+		{platform.DecoderBase, 4, false, map[uint64]uint64{0x80: 1, 0x84: 1, 0x100: buffer, 0x114: 16}},
+		{platform.TransformBase, 5, true, map[uint64]uint64{0x200: 4, 0x204: 0x10001, 0x220: buffer}},
+		{platform.CameraBase, 10, true, map[uint64]uint64{0x100: 4, 0x104: 0x10001, 0x120: buffer}},
+		{platform.EncoderBase, 11, false, map[uint64]uint64{0x80: 50, 0x100: 4, 0x104: 0x10001, 0x120: buffer, 0x180: platform.RAMBase, 0x194: 4096}},
+	} {
+		for _, allowed := range []bool{false, true} {
+			ids := uint64(1) << c.nsaid
+			if !allowed {
+				ids ^= 0xFFFF
+			}
+			restrict(ids)
+			for off, v := range c.regs {
+				p.set(c.base+off, 4, v)
+			}
+			p.set(c.base+engine.Control, 4, engine.Start)
+			m.Elapse(1_000_000)
+			result := engine.Result(p.get(c.base+engine.Status, 4) >> engine.ResultShift)
+			fault := p.get(c.base+engine.FaultAddrLo, 4)
+			write := p.get(c.base+engine.FaultInfo, 4)&engine.FaultWrite != 0
+			// Zeros are no bitstream, but they were read.
+			if allowed && result != engine.OK && result != engine.Corrupt || !allowed && (result != engine.Fault || fault != buffer || write != c.write) {
+				t.Errorf("master %d, allowed %v: %v at %#x, write %v", c.nsaid, allowed, result, fault, write)
+			}
+		}
+	}
+}
+
+// TestInput enters touches by hand and by script, and locks the source.
+func TestInput(t *testing.T) {
+	m := newMachine(t, platform.Config{Input: []input.Event{{At: 1000, X: 5, Y: 6, Pressed: true}, {At: 2000, Key: 28, Pressed: true}}})
+	p, s := newMaster(t, m, apAttr), newMaster(t, m, secureAttr)
+	reg := func(off uint64) uint64 { return platform.InputBase + off }
+	m.Elapse(1500)
+	m.Touch(7, 8, false)
+	m.Elapse(1500)
+	m.Key(30, true)
+	for _, want := range []uint64{5 | 6<<16, 7 | 8<<16, 28, 30} {
+		if v := p.get(reg(input.Value), 4); v != want {
+			t.Errorf("event %#x, want %#x", v, want)
+		}
+		p.set(reg(input.Pop), 4, 0)
+	}
+	s.set(reg(input.Lock), 4, input.Secure)
+	m.Touch(1, 2, true)
+	if v, r := p.Load(reg(input.Value), 4); r != bus.SLVERR || v != 0 {
+		t.Errorf("the normal world reads %#x, %v", v, r)
+	}
+	if v := s.get(reg(input.Value), 4); v != 1|2<<16 {
+		t.Errorf("the secure world reads %#x", v)
+	}
+	if _, err := platform.New(platform.Config{Firmware: secureworld.New(secureworld.DefaultConfig()), Input: []input.Event{{At: 2}, {At: 1}}}); !errors.Is(err, platform.ErrConfig) {
+		t.Errorf("a script out of order: %v", err)
 	}
 }
