@@ -37,6 +37,8 @@ var machineKeys = []struct {
 	{"abi", []string{"ffa", "smc", "both"}},
 	{"partitions", []string{"optee", "test"}},
 	{"protmem", []string{"merged", "v4"}},
+	{"carveout", nil},
+	{"shm", []string{"dynamic", "reserved"}},
 	{"tzasc", []string{"on", "off"}},
 	{"tzasc-action", []string{"abort", "raz"}},
 	{"virtualization", []string{"on", "off"}},
@@ -50,6 +52,9 @@ const machineDetails = `Keys of -M virt:
   abi=ffa|smc|both       how the Go secure world is reached: FF-A, OP-TEE's SMC interface, or either (default both)
   partitions=optee|test  OP-TEE alone (default), or two test partitions beside it (secureworld/testsp)
   protmem=merged|v4      numbers of the protected memory interface: Linux 6.18's (default), or those of the 2024 proposal
+  carveout=[BASE+]SIZE   memory that is protected from reset on, at the end of RAM without BASE: over the SMC interface the heap is in it
+                         instead of in memory that the kernel lends (default none)
+  shm=dynamic|reserved   shared memory of the SMC interface: what the kernel registers (default), or 2 MiB set aside for it
   tzasc=on|off           the TZC-400 before RAM (default on with the Go secure world, off otherwise)
   tzasc-action=abort|raz a refused access aborts (default), or reads zero and writes nothing
   secure=on|off          EL3 belongs to the firmware in -bios (default off)
@@ -81,8 +86,8 @@ func (o *machineOptions) register(f *flag.FlagSet) {
 	})
 }
 
-// parseRAM reads a size as QEMU does: without a suffix it is in MiB.
-func parseRAM(s string) (uint64, error) {
+// scaled reads a size as QEMU does: without a suffix it is in MiB.
+func scaled(s string) (uint64, error) {
 	digits, shift := s, 20
 	if n := len(s); n > 0 {
 		if i := strings.IndexByte("kmgt", s[n-1]|0x20); i >= 0 {
@@ -90,8 +95,16 @@ func parseRAM(s string) (uint64, error) {
 		}
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	size := n << shift
-	if err != nil || size>>shift != n || size < platform.MinRAM || size > platform.MaxRAM || size%4096 != 0 {
+	if err == nil && n<<shift>>shift != n {
+		err = strconv.ErrRange
+	}
+	return n << shift, err
+}
+
+// parseRAM reads the size of RAM.
+func parseRAM(s string) (uint64, error) {
+	size, err := scaled(s)
+	if err != nil || size < platform.MinRAM || size > platform.MaxRAM || size%4096 != 0 {
 		return 0, errors.New("want a size from 1M to 255G in whole pages of 4K: a number of MiB, or with a suffix K, M or G")
 	}
 	return size, nil
@@ -144,7 +157,7 @@ func (o *machineOptions) config() (platform.Config, error) {
 		cfg.TZASC = v == "on"
 	}
 	if cfg.SecureWorld != platform.SecureGo {
-		for _, key := range []string{"abi", "tzasc-action", "partitions", "protmem"} {
+		for _, key := range []string{"abi", "tzasc-action", "partitions", "protmem", "carveout", "shm"} {
 			if o.keys[key] != "" {
 				return cfg, fmt.Errorf("-M %s=%s: is for secure-world=go only", key, o.keys[key])
 			}
@@ -175,6 +188,12 @@ func (o *machineOptions) config() (platform.Config, error) {
 		world.ABI = secureworld.ABISMC
 		// With both interfaces Linux would bind OP-TEE twice; there it finds the FF-A partition, which needs no node.
 		cfg.OPTEE = true
+	}
+	if o.keys["shm"] == "reserved" && world.ABI == secureworld.ABIFFA {
+		return cfg, errors.New("-M shm=reserved: is for the SMC interface, which abi=ffa leaves out")
+	}
+	if err := o.reserve(&cfg, &world); err != nil {
+		return cfg, err
 	}
 	cfg.Firmware = secureworld.New(world)
 	return cfg, nil
