@@ -10,5 +10,6 @@
 // without a register read as zero and ignore writes.
 //
 // Read line.go, then the package of a device: tzc400 (the memory firewall), pl080 (DMA controller), pl011 (UART), pl031 (RTC),
-// pl061 (GPIO), cfi (flash), fwcfg (what firmware is told), virtio (disks, console, entropy), gicv3 (interrupts).
+// pl061 (GPIO), cfi (flash), fwcfg (what firmware is told), virtio (disks, console, entropy), gicv3 (interrupts), hdlcd (display),
+// crypto, input (touches and keys), engine and what builds on it: decoder, transform, encoder, camera.
 package devices

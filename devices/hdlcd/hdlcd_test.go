@@ -45,10 +45,6 @@ type mode struct{ hdisplay, hfront, hsync, hback, vdisplay, vfront, vsync, vback
 
 var small = mode{64, 16, 8, 40, 48, 3, 2, 11}
 
-func (m mode) total() int {
-	return (m.hdisplay + m.hfront + m.hsync + m.hback) * (m.vdisplay + m.vfront + m.vsync + m.vback)
-}
-
 // set programs a mode, XRGB8888 and a frame buffer in the order of Linux's hdlcd_crtc.c, without enabling it.
 func set(b *enginetest.Board, m mode, base uint64, pitch int) {
 	b.Set(hdlcd.BusOptions, 0xF10)
@@ -220,7 +216,6 @@ func TestFormats(t *testing.T) {
 		start := mem.Addr
 		up := r.IntN(4) == 0 // from the last line to the first one
 		if up {
-			start = mem.Addr + uint64(pitch*(m.vdisplay-1))&^7
 			pitch = pitch &^ 7
 			start = mem.Addr + uint64(pitch*(m.vdisplay-1))
 			b.Set(hdlcd.FBLinePitch, uint32(-pitch))
