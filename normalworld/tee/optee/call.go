@@ -114,6 +114,7 @@ type call struct {
 	regs    [6]uint64 // what the back end prepared
 	out     firmware.Registers
 	ticket  uint64
+	before  uint64 // the ticket before that, or 0
 	resumed bool
 	tries   int
 	rpcs    int
@@ -236,6 +237,8 @@ func (c *call) release() {
 var (
 	// errThreadLost is a call that the secure world was to go on with, and nobody knows whether it did.
 	errThreadLost = errors.New("a thread of the secure world is lost")
+	// errTicket is a return to the secure world that waits for none.
+	errTicket = errors.New("no thread of the secure world waits for this")
 	// errHung is a wait that nothing can end.
 	errHung = errors.New("nothing can end the wait")
 	// errRPCs is a call that asks for too much.
@@ -295,7 +298,7 @@ func (c *call) entered(e event) {
 			c.resumed = true
 			d.inside++
 		}
-		c.ticket, c.tries = e.ticket, 0
+		c.before, c.ticket, c.tries = c.ticket, e.ticket, 0
 		if c.rpcs++; c.rpcs > d.cfg.MaxRPCs {
 			c.end(errors.Join(errThreadLost, errRPCs))
 			return
@@ -304,9 +307,17 @@ func (c *call) entered(e event) {
 	}
 	switch e.kind {
 	case evDone:
+		if c.resumed && c.get() == nil && c.unanswered() {
+			c.again(errUnknown)
+			return
+		}
 		c.end(nil)
 	case evBusy:
-		if c.resumed || d.inside == 0 {
+		if c.resumed {
+			c.again(normalworld.EBUSY)
+			return
+		}
+		if d.inside == 0 {
 			// With no call under way none can end, and the wait would not either.
 			c.end(normalworld.EBUSY)
 			return
@@ -326,13 +337,26 @@ func (c *call) entered(e event) {
 	case evRPC:
 		c.serve(e.value)
 	case evFailed:
-		if c.resumed && errors.Is(e.err, errUnknown) {
-			if c.tries++; c.tries < resumeTries {
-				return
-			}
-			e.err = errors.Join(errThreadLost, e.err)
+		switch {
+		case !c.resumed:
+		case !errors.Is(e.err, errTicket):
+			c.again(e.err)
+			return
+		case c.before != 0 && c.before != c.ticket:
+			// What asked for something last may not have been the secure world. A ticket that is used up is refused.
+			c.ticket, c.before = c.before, 0
+			d.be.resume(c, 0, 0)
+			return
 		}
 		c.end(e.err)
+	}
+}
+
+// again makes a return to the secure world once more that was not answered, or refused: its thread still waits for it, or the
+// ticket is not good any more, which makes no difference.
+func (c *call) again(err error) {
+	if c.tries++; c.tries >= resumeTries {
+		c.end(errors.Join(errThreadLost, err))
 	}
 }
 
@@ -417,10 +441,15 @@ func (c *call) finish() error {
 	if err := c.get(); err != nil {
 		return errors.Join(errUnknown, err)
 	}
-	if c.arg.Ret == optee.ErrorCommunication && c.arg.RetOrigin == optee.OriginComms {
-		return errUnknown // what the driver wrote there itself
+	if c.unanswered() {
+		return errUnknown
 	}
 	return nil
+}
+
+// unanswered reports whether the result is what the driver wrote there itself.
+func (c *call) unanswered() bool {
+	return c.arg.Ret == optee.ErrorCommunication && c.arg.RetOrigin == optee.OriginComms
 }
 
 // session is one that a context has open.

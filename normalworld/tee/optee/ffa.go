@@ -122,8 +122,11 @@ func (f *ffaABI) enter(c *call) event {
 	case optee.ErrorBusy:
 		return event{kind: evBusy}
 	default:
-		if res < optee.ErrorGeneric {
+		switch {
+		case res < optee.ErrorGeneric:
 			return event{err: errUnknown}
+		case res == optee.ErrorBadParameters && c.resumed:
+			return event{err: errors.Join(errTicket, normalworld.EIO)}
 		}
 		return event{err: fmt.Errorf("the secure world answers %v: %w", res, normalworld.EIO)}
 	}

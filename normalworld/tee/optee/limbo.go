@@ -24,7 +24,7 @@ func (d *Driver) settleMemory() {
 	list := d.limbo
 	d.limbo = nil
 	for _, s := range list {
-		if !d.be.settle(s) {
+		if !d.be.settle(s) || !d.reaches(s) {
 			d.limbo = append(d.limbo, s)
 			continue
 		}

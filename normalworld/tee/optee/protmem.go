@@ -196,7 +196,7 @@ func (d *Driver) lendSHM(s *tee.SHM, c *ProtmemConfig) error {
 
 // Reclaim takes back what Lend lent, and frees it. Memory that the secure world does not give back is not used again.
 func (d *Driver) Reclaim(s *tee.SHM) {
-	if err := d.be.reclaim(s); err != nil {
+	if err := d.be.reclaim(s); err != nil || !d.reaches(s) {
 		d.hold(s)
 	} else {
 		d.forget(s)
@@ -208,6 +208,16 @@ func (d *Driver) Reclaim(s *tee.SHM) {
 	if held {
 		d.settleMemory()
 	}
+}
+
+// reaches reports whether the processor reaches memory that the secure world says it has given back.
+func (d *Driver) reaches(s *tee.SHM) bool {
+	pages := s.Pages()
+	_, err := d.k.Load(pages[0], 8)
+	if err == nil && len(pages) > 1 {
+		_, err = d.k.Load(pages[len(pages)-1], 8)
+	}
+	return err == nil
 }
 
 // DynamicPool is Linux's policy (struct optee_protmem_dyn_pool): a pool of MinSize is lent with the first allocation and taken back

@@ -118,6 +118,7 @@ func (s *smcABI) ready() error {
 }
 
 func (s *smcABI) emptyCache() error {
+	tries := 0
 	for range maxCache {
 		r := s.fast(optee.DisableSHMCache)
 		switch optee.ReturnCode(uint32(r[0])) {
@@ -126,6 +127,9 @@ func (s *smcABI) emptyCache() error {
 		case optee.ReturnOK:
 			s.d.freeAlloc(optee.Pair(r[1], r[2]))
 		default:
+			if tries++; tries < resumeTries {
+				continue
+			}
 			return fmt.Errorf("DISABLE_SHM_CACHE: %v: %w", optee.ReturnCode(uint32(r[0])), normalworld.EIO)
 		}
 	}
@@ -227,7 +231,9 @@ func (s *smcABI) enter(c *call) event {
 		return event{kind: evDone}
 	case optee.ReturnEThreadLimit:
 		return event{kind: evBusy}
-	case optee.ReturnEBusy, optee.ReturnEResume, optee.ReturnEBadAddr, optee.ReturnEBadCmd, optee.ReturnENoMem, optee.ReturnENotAvail:
+	case optee.ReturnEResume:
+		return event{err: errors.Join(errTicket, normalworld.EIO)}
+	case optee.ReturnEBusy, optee.ReturnEBadAddr, optee.ReturnEBadCmd, optee.ReturnENoMem, optee.ReturnENotAvail:
 		return event{err: fmt.Errorf("the secure world answers %v: %w", code, normalworld.EIO)}
 	}
 	return event{err: errUnknown}
