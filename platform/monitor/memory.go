@@ -180,7 +180,7 @@ func (mon *Monitor) dump(w io.Writer, how, args string, read reader) error {
 		}
 		if f.letter == 'i' {
 			word := binary.LittleEndian.Uint32(b[:])
-			fmt.Fprintf(w, "  %08x  %s", word, disassemble(word, b[:4]))
+			fmt.Fprintf(w, "  %08x  %s", word, disassemble(addr, word, b[:4]))
 		} else {
 			fmt.Fprint(w, " ", f.text(binary.LittleEndian.Uint64(b[:])))
 		}
@@ -192,9 +192,10 @@ func (mon *Monitor) dump(w io.Writer, how, args string, read reader) error {
 	return nil
 }
 
-// disassemble gives an instruction in GNU syntax. What the disassembler does not know, or fails at, is a number: memory can hold
-// any word, and the package states nothing about those that are not allocated.
-func disassemble(word uint32, code []byte) (text string) {
+// disassemble gives an instruction in GNU syntax, with addresses in place of what is relative to its own. What the disassembler
+// does not know, or fails at, is a number: memory can hold any word, and the package states nothing about those that are not
+// allocated.
+func disassemble(addr uint64, word uint32, code []byte) (text string) {
 	defer func() {
 		if recover() != nil {
 			text = fmt.Sprintf(".inst 0x%08x", word)
@@ -204,5 +205,15 @@ func disassemble(word uint32, code []byte) (text string) {
 	if err != nil {
 		return fmt.Sprintf(".inst 0x%08x", word)
 	}
-	return arm64asm.GNUSyntax(inst)
+	text = arm64asm.GNUSyntax(inst)
+	for _, a := range inst.Args {
+		if rel, ok := a.(arm64asm.PCRel); ok {
+			base := addr
+			if inst.Op == arm64asm.ADRP {
+				base &^= 0xfff
+			}
+			text = strings.ReplaceAll(text, rel.String(), fmt.Sprintf("%#x", base+uint64(int64(rel))))
+		}
+	}
+	return text
 }
