@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/dmabuf"
 	"gatehouse/normalworld/mem"
+	"gatehouse/platform"
+	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 )
 
@@ -236,6 +239,44 @@ func TestCMA(t *testing.T) {
 	}
 	_, err = r.open("reserved").Buffer(page, 0)
 	want(t, "nowhere to go", err, normalworld.ENOMEM)
+}
+
+// A device that reaches only the lowest memory works on copies of a system buffer, and not of a secure one.
+func TestBounce(t *testing.T) {
+	r := newRig(t)
+	bounce, err := mem.NewBounce(mem.Range{Base: platform.RAMBase, Size: 1 << 20})
+	r.ok(err)
+	pages, err := mem.New(r.k, mem.Config{Memory: []mem.Range{{Base: platform.RAMBase + 32<<20, Size: 1 << 20}}})
+	r.ok(err)
+	r.core.Bounce = bounce
+	reg := NewRegistry(r.core)
+	h, err := reg.AddSystem(pages)
+	r.ok(err)
+	dev := dmabuf.Device{Name: "narrow", NSAID: bus.NSAIDDMA, DMAMask: platform.RAMBase + 1<<20 - 1}
+	b, err := h.Buffer(16*page, dmabuf.ORdWr)
+	r.ok(err)
+	r.dirty(b)
+	a, err := b.Attach(dev)
+	r.ok(err)
+	segs, err := a.Map(dmabuf.Bidirectional)
+	r.ok(err)
+	if len(segs) != 1 || segs[0].Addr != platform.RAMBase || bounce.FreePages() != 256-16 {
+		t.Fatalf("segments %x, %d pages of bounce memory free", segs, bounce.FreePages())
+	}
+	port := r.m.Port(bus.Attr{NSAID: dev.NSAID})
+	p := make([]byte, 16*page)
+	if resp := port.Read(segs[0].Addr, p); resp != bus.OKAY || !bytes.Equal(p, bytes.Repeat([]byte{0xa5}, len(p))) {
+		t.Error("the device does not read what the processor wrote")
+	}
+	port.Write(segs[0].Addr, make([]byte, 16*page))
+	r.ok(a.Unmap(dmabuf.Bidirectional))
+	if !r.isZero(b) || bounce.FreePages() != 256 {
+		t.Error("the processor does not read what the device wrote")
+	}
+	a, err = r.alloc("sdp", page).Attach(dev)
+	r.ok(err)
+	_, err = a.Map(dmabuf.ToDevice)
+	want(t, "secure memory", err, dmabuf.ErrBounceRestricted)
 }
 
 // Memory in the allocator that the firewall closes: an allocation fails with the address, and leaves nothing behind.

@@ -727,6 +727,37 @@ func TestPool(t *testing.T) {
 	}
 }
 
+func TestBounce(t *testing.T) {
+	l := &Layout{Memory: []Range{{ram, 64 << 20}, {8 << 30, 64 << 20}}}
+	r, err := l.ReserveBounce(1<<20, 1<<32-1)
+	ok(t, err)
+	if r != (Range{ram + 63<<20, 1 << 20}) || !slices.Equal(l.Config(Costs{}).Reserved, []Range{r}) {
+		t.Errorf("bounce memory %x, reserved %x", r, l.Config(Costs{}).Reserved)
+	}
+	if high, err := l.ReserveBounce(page, 1<<64-1); err != nil || high.End() != 8<<30+64<<20 {
+		t.Errorf("without a mask: %x, %v", high, err)
+	}
+	_, err = l.ReserveBounce(1<<20, 1<<20)
+	want(t, "out of the mask's reach", err, ErrConfig)
+	_, err = NewBounce(Range{ram, 1})
+	want(t, "no pages", err, normalworld.EINVAL)
+	b, err := NewBounce(r)
+	ok(t, err)
+	pa, err := b.AllocBounce(MaxBounce, 1<<32-1)
+	ok(t, err)
+	if pa != r.Base || b.FreePages() != 256-64 {
+		t.Errorf("at %#x, %d pages free", pa, b.FreePages())
+	}
+	for _, v := range []struct{ size, mask uint64 }{{MaxBounce + 1, 1<<32 - 1}, {page, r.End() - 2}, {0, 1<<32 - 1}} {
+		_, err = b.AllocBounce(v.size, v.mask)
+		want(t, "bounce", err, normalworld.EIO)
+	}
+	b.FreeBounce(pa, MaxBounce)
+	if b.FreePages() != 256 {
+		t.Errorf("%d pages free", b.FreePages())
+	}
+}
+
 // The pool against a model: the lowest run that fits, always.
 func TestPoolModel(t *testing.T) {
 	const pages = 300
