@@ -211,15 +211,13 @@ func (d *Driver) Remove() error {
 	if d.dev.PutHeaps(); d.dev.Heaps() > 0 {
 		return normalworld.EBUSY
 	}
-	for _, s := range d.allocs {
-		s.Put()
-	}
-	d.allocs = nil
+	d.freeAllocs()
 	if d.ctx != nil {
 		d.settle()
 	}
 	d.be.stop()
 	d.freeArgs()
+	d.freeAllocs() // what was asked for meanwhile
 	d.settleMemory()
 	if d.ctx != nil {
 		d.ctx.Close()

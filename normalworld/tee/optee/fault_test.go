@@ -2,10 +2,8 @@ package optee_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"gatehouse/ffa"
@@ -16,9 +14,6 @@ import (
 	"gatehouse/platform/firmware"
 	wire "gatehouse/smc/optee"
 )
-
-// faultStride lets the test try every n-th call only; CI sets GATEHOUSE_FAULTS=all for every one.
-var faultStride = flag.Int("faults", 0, "try a fault at every n-th call; 0 chooses")
 
 // fault is what a conduit answers instead of the secure world.
 type fault struct {
@@ -202,13 +197,6 @@ func (r *rig) owned() error {
 
 // A fault at any one call leaves nothing behind once the driver is gone: no page, no region of the controller, no share, no session.
 func TestFaultAtEachCall(t *testing.T) {
-	stride := *faultStride
-	if stride == 0 {
-		stride = 7
-		if os.Getenv("GATEHOUSE_FAULTS") == "all" {
-			stride = 1
-		}
-	}
 	for _, v := range variants {
 		if v.rstmem {
 			continue
@@ -222,8 +210,8 @@ func TestFaultAtEachCall(t *testing.T) {
 			total := r.wire.calls
 			rnd := rand.New(rand.NewPCG(uint64(len(v.name)), 1))
 			tried, failed := 0, 0
-			for i, f := range faults {
-				for n := i % stride; n < total; n += stride {
+			for _, f := range faults {
+				for n := range total {
 					r.wire.calls = 0
 					var what firmware.Registers
 					r.wire.before = func(call int, regs *firmware.Registers) bool {

@@ -173,6 +173,15 @@ func (d *Driver) freeAlloc(cookie uint64) bool {
 	return false
 }
 
+// freeAllocs takes back all that the secure world asked for.
+func (d *Driver) freeAllocs() {
+	for len(d.allocs) > 0 {
+		s := d.allocs[len(d.allocs)-1]
+		d.allocs = d.allocs[:len(d.allocs)-1]
+		s.Put()
+	}
+}
+
 // shmAlloc is SHM_ALLOC: value a is the type, b the size in bytes, c the alignment, which pages satisfy.
 func (c *call) shmAlloc(v optee.Value) {
 	d := c.d
