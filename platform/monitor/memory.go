@@ -65,11 +65,11 @@ func (f *format) digits() int {
 	return map[int]int{1: 3, 2: 5, 4: 10, 8: 20}[f.size]
 }
 
-// text gives one element as QEMU shows it.
+// text gives one element as QEMU shows it, but for d: QEMU leaves out the sign of what is shorter than 8 bytes.
 func (f *format) text(v uint64) string {
 	switch f.letter {
 	case 'o':
-		return fmt.Sprintf("%#0*o", f.digits(), v)
+		return fmt.Sprintf("%#*o", f.digits(), v)
 	case 'u':
 		return fmt.Sprintf("%*d", f.digits(), v)
 	case 'd':
@@ -205,7 +205,7 @@ func disassemble(addr uint64, word uint32, code []byte) (text string) {
 	if err != nil {
 		return fmt.Sprintf(".inst 0x%08x", word)
 	}
-	text = arm64asm.GNUSyntax(inst)
+	text = strings.TrimSpace(arm64asm.GNUSyntax(inst))
 	for _, a := range inst.Args {
 		if rel, ok := a.(arm64asm.PCRel); ok {
 			base := addr
