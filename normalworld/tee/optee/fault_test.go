@@ -12,6 +12,7 @@ import (
 	"gatehouse/platform"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/firmware"
+	"gatehouse/smc"
 	wire "gatehouse/smc/optee"
 )
 
@@ -280,4 +281,22 @@ func (r *rig) sessions() {
 	if err := r.remove(); err != nil {
 		r.tb.Error(err)
 	}
+}
+
+// busyAlways has no thread for any call.
+func busyAlways(_ int, r *firmware.Registers) bool {
+	if isFFA(r) {
+		if ffa.FunctionOf(r) != ffa.MsgSendDirectReq32 || wire.Service(r[3]) != wire.FFAYieldingCallWithArg {
+			return false
+		}
+		ids := r[1]
+		*r = firmware.Registers{uint64(ffa.MsgSendDirectResp32), ids >> 16, 0, uint64(wire.ErrorBusy)}
+		return true
+	}
+	switch smc.Function(r[0]) {
+	case wire.CallWithArg, wire.CallWithRPCArg, wire.CallWithRegdArg:
+		r[0] = uint64(wire.ReturnEThreadLimit)
+		return true
+	}
+	return false
 }

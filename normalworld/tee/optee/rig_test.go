@@ -21,11 +21,11 @@ import (
 
 const (
 	page      = 4096
-	ramSize   = 96 << 20
-	carveout  = platform.RAMBase + 64<<20
-	carveSize = 2 << 20
-	shmBase   = platform.RAMBase + 70<<20
-	shmSize   = 2 << 20
+	ramSize   = 24 << 20
+	carveout  = platform.RAMBase + 14<<20
+	carveSize = 1 << 20
+	shmBase   = platform.RAMBase + 16<<20
+	shmSize   = 1 << 20
 	notifyINT = 32 + 134
 )
 
@@ -121,7 +121,7 @@ func newRig(tb testing.TB, v variant) *rig {
 	if r.layout, err = mem.Discover(m.DTB()); err != nil {
 		tb.Fatal(err)
 	}
-	if err := r.layout.ReserveArea(16 << 20); err != nil {
+	if err := r.layout.ReserveArea(4 << 20); err != nil {
 		tb.Fatal(err)
 	}
 	if r.pages, err = mem.New(r.k, r.layout.Config(mem.Costs{})); err != nil {
