@@ -3,12 +3,14 @@ package secureworld
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
 	"gatehouse/secureworld/firewall"
 	"gatehouse/secureworld/manifest"
 	"gatehouse/secureworld/memory"
+	"gatehouse/secureworld/pta/ui"
 	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
 	"gatehouse/smc/optee"
@@ -116,6 +118,10 @@ type Config struct {
 	CryptoBase uint64
 	// DeviceKey is what keys for the engine are wrapped under (optee.WrapKey). A board has it in fuses; the default is no secret.
 	DeviceKey [32]byte
+	// InputBase is the address of the input device (devices/input) that the trusted user interface reads; 0 stands for none.
+	InputBase uint64
+	// UIPhrase is what its screen shows to be known by, up to 24 characters; UIPIN is the PIN that it verifies, up to 8 digits.
+	UIPhrase, UIPIN string
 	// TRNG offers the TRNG firmware interface; its numbers depend on Seed alone.
 	TRNG bool
 	Seed uint64
@@ -179,6 +185,9 @@ func DefaultConfig() Config {
 		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64, VMs: 16, Slice: 4096},
 		CryptoBase:  0x0B11_0000,
 		DeviceKey:   [32]byte([]byte("gatehouse demonstration key: 32B")),
+		InputBase:   0x0B17_0000,
+		UIPhrase:    "blue heron",
+		UIPIN:       "2580",
 		TRNG:        true,
 	}
 }
@@ -198,6 +207,9 @@ func (c *Config) validate() error {
 	if l.Transactions < 1 || l.Transactions > 0xFFFF || l.Ranges < 2 || l.Ranges > 1<<24 || l.Buffers < 0 || l.Sessions < 0 || l.VMs < 0 || l.VMs > 1<<15-1 ||
 		l.Slice > 1<<40 {
 		return bad("limits %+v", l)
+	}
+	if len(c.UIPhrase) > ui.MaxPhrase || len(c.UIPIN) > ui.MaxPIN || strings.Trim(c.UIPIN, "0123456789") != "" {
+		return bad("trusted user interface: a phrase of %d characters, a PIN of %d", len(c.UIPhrase), len(c.UIPIN))
 	}
 	switch o := &c.OPTEE; {
 	case o.Threads < 1 || o.Threads > tee.MaxThreads:

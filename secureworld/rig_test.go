@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"gatehouse/devices/crypto"
+	"gatehouse/devices/input"
 	"gatehouse/devices/tzc400"
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
@@ -24,6 +25,7 @@ const (
 	page    = memory.PageSize
 	tzcBase = 0x0B00_0000
 	aesBase = 0x0B11_0000
+	uiBase  = 0x0B17_0000
 	opteeID = 0x8001
 
 	// Where the tests' normal world keeps its things.
@@ -41,6 +43,7 @@ type rig struct {
 	w   *World
 	tzc *tzc400.TZC400
 	aes *crypto.Engine
+	in  *input.Input
 	ap  *bus.Port // a processor in the normal world
 	s   *bus.Port // a secure master
 
@@ -83,6 +86,8 @@ func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	r.aes = crypto.New(crypto.Ports{Normal: as(bus.NSAIDCrypto), Protected: as(bus.NSAIDCryptoProtected), Ordinary: as(bus.NSAIDDefault),
 		Secure: r.h.Port(bus.Attr{Secure: true})}, &r.h.clock, &r.h.events)
 	must(t, r.h.bus.Map(bus.Region{Name: "crypto", Base: aesBase, Size: crypto.Size, Dev: r.aes}))
+	r.in = input.New(&r.h.clock, nil)
+	must(t, r.h.bus.Map(bus.Region{Name: "input", Base: uiBase, Size: page, Dev: r.in}))
 	r.ap = r.h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP})
 	r.s = r.h.Port(bus.Attr{Secure: true, Privileged: true})
 	cfg := DefaultConfig()
@@ -386,6 +391,7 @@ var scratch = map[string][]string{
 	"Services": {"spmc"},
 	"TZC400":   {"cfg"},
 	"Driver":   {"port"},
+	"TA":       {"cfg"},
 	// The tests\' own applications keep a record.
 	"recorder": {"open", "closed", "client"},
 }

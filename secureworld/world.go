@@ -13,6 +13,7 @@ import (
 	"gatehouse/secureworld/firewall"
 	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/pta"
+	"gatehouse/secureworld/pta/ui"
 	"gatehouse/secureworld/spmc"
 	"gatehouse/secureworld/tee"
 	"gatehouse/secureworld/trace"
@@ -128,7 +129,8 @@ func (w *World) services() error {
 		cfg.TAs = o.NewTAs()
 	} else {
 		port := w.host.Port(bus.Attr{Secure: true, Privileged: true, NSAID: bus.NSAIDAP})
-		cfg.TAs = pta.All(pta.Board{Seed: w.cfg.Seed, Engine: aes.New(port, w.cfg.CryptoBase), DeviceKey: w.cfg.DeviceKey})
+		cfg.TAs = pta.All(pta.Board{Seed: w.cfg.Seed, Engine: aes.New(port, w.cfg.CryptoBase), DeviceKey: w.cfg.DeviceKey,
+			UI: ui.Config{Port: port, Base: w.cfg.InputBase, Phrase: w.cfg.UIPhrase, PIN: w.cfg.UIPIN}})
 	}
 	service, err := tee.New(cfg, w.host, w.space, w.log)
 	if err != nil {

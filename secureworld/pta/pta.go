@@ -8,6 +8,7 @@ import (
 	"gatehouse/secureworld/pta/probe"
 	"gatehouse/secureworld/pta/rng"
 	"gatehouse/secureworld/pta/sdp"
+	"gatehouse/secureworld/pta/ui"
 	"gatehouse/secureworld/tee"
 )
 
@@ -19,6 +20,8 @@ type Board struct {
 	Engine *aes.Driver
 	// DeviceKey is what keys are wrapped under.
 	DeviceKey [32]byte
+	// UI is the trusted user interface.
+	UI ui.Config
 }
 
 // All makes every application, as after reset.
@@ -26,5 +29,6 @@ func All(b Board) []tee.PseudoTA {
 	if b.Engine == nil {
 		b.Engine = new(aes.Driver)
 	}
-	return append(sdp.New(), rng.New(b.Seed), decrypt.New(), probe.New(), grant.TA{}, keys.New(b.Engine, b.DeviceKey))
+	return append(sdp.New(), rng.New(b.Seed), decrypt.New(), probe.New(), grant.TA{}, keys.New(b.Engine, b.DeviceKey),
+		ui.New(b.UI))
 }

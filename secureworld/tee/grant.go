@@ -24,7 +24,9 @@ type grant struct {
 // within is the function of that name for protected memory of a use case.
 func (u *UseCase) within(o *memory.Object, offset, size uint64) (Memref, optee.Result) {
 	m, res := within(o, 0, offset, size)
-	m.masters, m.grantable = u.Access, u.Grantable
+	if res == optee.Success {
+		m.masters, m.grantable, m.use = u.Access, u.Grantable, u.ID
+	}
 	return m, res
 }
 

@@ -45,6 +45,7 @@ type Memref struct {
 	from   optee.Param // how the client names it
 	// Of protected memory: the masters that access it by itself, and those that clients may grant access.
 	masters, grantable memory.Access
+	use                optee.UseCase
 	// Size is the bytes that the client offers; an application sets it to the bytes it wrote, or to those it needs together
 	// with SHORT_BUFFER. A size beyond what is offered reaches the client with SHORT_BUFFER only.
 	Size uint64
@@ -57,6 +58,9 @@ func (m *Memref) Null() bool { return m.object == nil }
 
 // Protected reports memory that the normal world cannot access.
 func (m *Memref) Protected() bool { return m.object != nil && m.object.Protected() }
+
+// UseCase is that of protected memory, and optee.UseCaseReserved of other memory.
+func (m *Memref) UseCase() optee.UseCase { return m.use }
 
 func (m *Memref) at(off, n uint64) (uint64, error) {
 	if m.object == nil || off > m.limit || n > m.limit-off {

@@ -247,6 +247,41 @@ var keysUUID = smc.UUID{
 // KeysUUID is the UUID of the key application: 916b02e4-3dc8-4f17-8a6e-05d97bf320ac.
 func KeysUUID() smc.UUID { return keysUUID }
 
+// Trusted user interface of this platform: it draws into protected memory of the use case "trusted-ui", and reads the input device, which
+// is locked for the secure world while a PIN pad is shown. Everything about it is defined by this implementation. It has one
+// session at a time. A PIN that was entered never leaves it.
+const (
+	// UICmdShow: p0 (memory out) is a frame of XRGB8888; p1 (value in): a is the width in bits 15:0 and the height in bits 31:16, in
+	// pixels, b the bytes from row to row; p2 (value in): a is UIBackground or UIPad, b the colour of the background. ACCESS_DENIED:
+	// p0 is no memory of that use case. SHORT_BUFFER: it is too small. NOT_SUPPORTED: a pad, but no input device.
+	UICmdShow uint32 = 0
+	// UICmdPoll takes what was entered since: p0 (memory out) is the frame, p1.a (value out) takes UIRunning, UIEntered or
+	// UICancelled. BAD_STATE: no pad is shown.
+	UICmdPoll uint32 = 1
+	// UICmdVerify ends a dialogue in state UIEntered: p0 (value out): a is 1 for the right PIN, 0 for a wrong one, b how many tries
+	// are left. BAD_STATE: nothing was entered. ACCESS_DENIED: no try is left until the next reset.
+	UICmdVerify uint32 = 2
+	// UICmdHide ends a dialogue, as closing the session does. The input device is the normal world's again.
+	UICmdHide uint32 = 3
+
+	UIBackground = 0
+	UIPad        = 1
+
+	UIIdle      = 0
+	UIRunning   = 1
+	UIEntered   = 2
+	UICancelled = 3
+
+	UITries = 3
+)
+
+var uiUUID = smc.UUID{
+	0x5a, 0xd3, 0x7c, 0x90, 0x16, 0xbf, 0x4e, 0x28, 0x9f, 0x41, 0xe2, 0x6b, 0x08, 0xc5, 0x77, 0x3d,
+}
+
+// UIUUID is the UUID of the trusted user interface: 5ad37c90-16bf-4e28-9f41-e26b08c5773d.
+func UIUUID() smc.UUID { return uiUUID }
+
 // Numbers of the 2024 proposal (version 4, "restricted memory") where the merged interface differs.
 const (
 	// RSTMEMIoctlAlloc and RSTMEMIoctlFDInfo are ioctl numbers of /dev/tee0; 10 is OBJECT_INVOKE today.
