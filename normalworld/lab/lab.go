@@ -83,6 +83,9 @@ type Lab struct {
 	Decoder   *driver.Decoder
 	Transform *driver.Transform
 	Display   *driver.Display
+	Encoder   *driver.Encoder
+	Camera    *driver.Camera
+	Input     *driver.Input
 	DMA       *driver.DMA
 
 	found []io.Closer // drivers of masters, in the order in which they were loaded
@@ -223,6 +226,18 @@ func (l *Lab) masters() (err error) {
 		return err
 	}
 	l.found = append(l.found, l.Display)
+	if l.Encoder, err = driver.NewEncoder(l.Core, l.Pages); err != nil {
+		return err
+	}
+	l.found = append(l.found, l.Encoder)
+	if l.Camera, err = driver.NewCamera(l.Core, l.Pages); err != nil {
+		return err
+	}
+	l.found = append(l.found, l.Camera)
+	if l.Input, err = driver.NewInput(l.Kernel); err != nil {
+		return err
+	}
+	l.found = append(l.found, l.Input)
 	if l.DMA, err = driver.NewDMA(l.Core, l.Pages); err != nil {
 		return err
 	}
