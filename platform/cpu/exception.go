@@ -380,6 +380,9 @@ func (c *CPU) setPSTATE(spsr uint64) {
 
 // returnAddress applies the tag rules of the translation regime to a branch target at el (AArch64.BranchAddr).
 func (c *CPU) returnAddress(pc uint64, el uint8) uint64 {
+	if pc>>55 == 0 {
+		return pc // as most are
+	}
 	r := max(el, 1)
 	switch {
 	case !c.topByteIgnored(pc, r, false):

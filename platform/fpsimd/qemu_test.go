@@ -201,14 +201,15 @@ var seed = flag.Uint64("seed", 1, "of the random instructions")
 // TestQEMU compares decoding and execution with QEMU, group by group, bit by bit.
 func TestQEMU(t *testing.T) {
 	qemutest.Require(t, "qemu-system-aarch64", "aarch64-linux-gnu-gcc")
-	const allocated, unallocated = 2500, 1000 // words of each group
+	// Words of each group.
+	allocated, unallocated := qemutest.Volume(2500, 10_000), qemutest.Volume(1000, 4000)
 	for i, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(*seed, uint64(i)))
 			var words []uint32
 			var before []record
 			count := [2]int{}
-			for range 2_000_000 {
+			for range 20_000_000 {
 				if count[0] == unallocated && count[1] == allocated {
 					break
 				}
@@ -224,7 +225,7 @@ func TestQEMU(t *testing.T) {
 				words = append(words, w)
 				before = append(before, draw(rng))
 			}
-			if count[1] < 2000 {
+			if count[1] < allocated*4/5 {
 				t.Fatalf("only %d words that are allocated", count[1])
 			}
 			qemu, _ := insttest.Run(t, "max", words, before, nil)

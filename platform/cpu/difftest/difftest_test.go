@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	instructions = flag.Int("instructions", 2000, "random instructions per group")
+	instructions = flag.Int("instructions", 0, "random instructions per group; 0 stands for 2000, and for 10000 with GATEHOUSE_LONG set")
 	seed         = flag.Uint64("seed", 1, "seed of the random instructions")
 )
 
@@ -127,7 +127,10 @@ func compareGroups(t *testing.T, g *targets, groups []group) {
 	var blocks []*block
 	for _, gr := range groups {
 		n := *instructions
-		if gr.share != 0 {
+		if n == 0 {
+			n = qemutest.Volume(2000, 10_000)
+		}
+		if gr.share != 0 && n < 10_000 {
 			n = n * gr.share / 100
 		}
 		for done := 0; done < n; done += gr.steps {

@@ -72,7 +72,7 @@ type group struct {
 	faults bool
 	// max says that the instructions need more than Armv8.0 with CRC32, which is what Cortex-A57 has.
 	max bool
-	// share is the part of -instructions that the group gets, in percent: 100 unless it is set.
+	// share is the part of a small number of instructions that the group gets, in percent: 100 unless it is set.
 	share int
 }
 
@@ -101,6 +101,8 @@ func allGroups() []group {
 		{name: "atomic", max: true, steps: 12, step: (*gen).atomic},
 		{name: "compare and swap", max: true, steps: 12, step: (*gen).compareAndSwap},
 		{name: "acquire and release", max: true, steps: 12, step: (*gen).ordered},
+		{name: "pointer authentication", max: true, steps: 12, step: (*gen).pointerAuth},
+		{name: "branches and loads with pointer authentication", max: true, steps: 8, step: (*gen).pointerAuthUse},
 		{name: "system", max: true, steps: 12, step: (*gen).system},
 		{name: "exceptions", steps: 1, step: (*gen).exception, faults: true, share: 15},
 		{name: "data aborts", steps: 1, step: (*gen).dataAbort, faults: true, share: 15},

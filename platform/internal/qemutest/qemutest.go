@@ -33,6 +33,14 @@ func Require(t testing.TB, programs ...string) {
 	}
 }
 
+// Volume gives the number of random cases that a test takes: short, or long where the environment has GATEHOUSE_LONG set.
+func Volume(short, long int) int {
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		return long
+	}
+	return short
+}
+
 // Build compiles freestanding sources with a linker script to an ELF file in the test's own directory and gives its path.
 // The code uses general registers only and no unaligned accesses.
 func Build(t testing.TB, script string, sources ...string) string {

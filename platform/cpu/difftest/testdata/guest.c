@@ -51,6 +51,24 @@ static void hex(u64 v)
 		put("0123456789abcdef"[v >> i & 15]);
 }
 
+// Keys that are as good as any, and all of them in use.
+static void pointer_authentication(void)
+{
+	u64 isar1, sctlr;
+
+	asm volatile("mrs %0, id_aa64isar1_el1" : "=r"(isar1));
+	if (!(isar1 >> 4 & 0xff))
+		return;
+#define KEY(name, v) asm volatile("msr " #name "KeyLo_EL1, %0; msr " #name "KeyHi_EL1, %1" : : "r"((v) * 0x9e3779b97f4a7c15UL), "r"((v) * 0xc2b2ae3d27d4eb4fUL))
+	KEY(APIA, 3UL);
+	KEY(APIB, 5UL);
+	KEY(APDA, 7UL);
+	KEY(APDB, 11UL);
+	KEY(APGA, 13UL);
+	asm volatile("mrs %0, sctlr_el1" : "=r"(sctlr));
+	asm volatile("msr sctlr_el1, %0; isb" : : "r"(sctlr | 1UL << 31 | 1UL << 30 | 1UL << 27 | 1UL << 13));
+}
+
 // The first GiB is Device memory, the second RAM. EL0 has the 2 MiB with the buffer, which are not executable. From 0x42800000 on 2 MiB
 // are not mapped, and the next 2 MiB are read-only.
 static void map(void)
@@ -65,6 +83,7 @@ static void map(void)
 	level2[20] = 0;
 	level2[21] |= 0x80;
 	mmu_on(level1);
+	pointer_authentication();
 }
 
 static u64 mix(u64 h, u64 v)

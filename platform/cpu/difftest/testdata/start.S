@@ -152,7 +152,7 @@ block_run:
 	.global mmu_on
 mmu_on:
 	msr	ttbr0_el1, x0
-	ldr	x0, =0x200803519	// T0SZ 25, write-back, inner shareable, EPD1, IPS 40 bits
+	ldr	x0, =0x200993519	// T0SZ and T1SZ 25, write-back, inner shareable, EPD1, IPS 40 bits
 	msr	tcr_el1, x0
 	mov	x0, #0xff		// 0 Normal Write-Back, 1 Device-nGnRnE
 	msr	mair_el1, x0
