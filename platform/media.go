@@ -109,7 +109,7 @@ func (d *media) nodes() []*dt.Node {
 	}
 }
 
-// Frame gives what the display showed last, or nil, and how many frames it has shown since reset. The image must not be changed.
+// Frame gives a copy of what the display showed last, or nil, and how many frames it has shown since reset.
 func (m *Machine) Frame() (*image.RGBA, uint64) { return m.media.hdlcd.Frame() }
 
 // Touch enters a finger that goes down (pressed) or up at a place. It and Key are called on the machine's goroutine; see Do.

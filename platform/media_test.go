@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
+	"image/jpeg"
 	"testing"
 
 	"github.com/u-root/u-root/pkg/dt"
@@ -69,9 +71,9 @@ func TestMediaTree(t *testing.T) {
 }
 
 // screen counts the frames of a display.
-type screen struct{ frames []image.Image }
+type screen struct{ frames uint64 }
 
-func (s *screen) Frame(_ uint64, m *image.RGBA) { s.frames = append(s.frames, m) }
+func (s *screen) Frame(n uint64, _ *image.RGBA) { s.frames = n }
 
 // TestMediaPath lets the picture engine fill a frame buffer and the display show it, as a processor would, and follows the interrupts to
 // the interrupt controller.
@@ -106,8 +108,8 @@ func TestMediaPath(t *testing.T) {
 	p.set(platform.HDLCDBase+hdlcd.Command, 4, hdlcd.Enable)
 	m.Elapse(1_000_000)
 	last, n := m.Frame()
-	if n == 0 || int(n) != len(s.frames) || last.Bounds() != image.Rect(0, 0, w, h) || !bytes.Equal(last.Pix, bytes.Repeat([]byte{0x12, 0x34, 0x56, 0xFF}, w*h)) {
-		t.Fatalf("frame %d of %d", n, len(s.frames))
+	if n == 0 || n != s.frames || last.Bounds() != image.Rect(0, 0, w, h) || !bytes.Equal(last.Pix, bytes.Repeat([]byte{0x12, 0x34, 0x56, 0xFF}, w*h)) {
+		t.Fatalf("frame %d of %d", n, s.frames)
 	}
 	for _, spi := range []uint64{132, 133} {
 		if !pending(spi) {
@@ -200,5 +202,135 @@ func TestInput(t *testing.T) {
 	}
 	if _, err := platform.New(platform.Config{Firmware: secureworld.New(secureworld.DefaultConfig()), Input: []input.Event{{At: 2}, {At: 1}}}); !errors.Is(err, platform.ErrConfig) {
 		t.Errorf("a script out of order: %v", err)
+	}
+}
+
+// TestMediaSecurePath takes a frame from the bitstream to the screen, and another from the camera to a bitstream, through buffers that
+// only the two masters on each side of them may touch. The processor programs everything and reads nothing; without the rights nothing
+// arrives.
+func TestMediaSecurePath(t *testing.T) {
+	const (
+		stream = platform.RAMBase + 0x100_0000
+		frame  = platform.RAMBase + 0x110_0000 // NV12
+		scan   = platform.RAMBase + 0x120_0000 // XRGB8888
+		film   = platform.RAMBase + 0x130_0000 // camera
+		small  = platform.RAMBase + 0x140_0000 // what is recorded
+		out    = platform.RAMBase + 0x150_0000
+		meta   = platform.RAMBase + 0x170_0000
+		w, h   = 64, 48
+		none   = 1 << 15
+	)
+	picture := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
+	for i := range picture.Y {
+		picture.Y[i] = 150
+	}
+	for i := range picture.Cb {
+		picture.Cb[i], picture.Cr[i] = 90, 170
+	}
+	var clip bytes.Buffer
+	if err := jpeg.Encode(&clip, picture, &jpeg.Options{Quality: 95}); err != nil {
+		t.Fatal(err)
+	}
+	for _, withRights := range []bool{true, false} {
+		m := newMachine(t, platform.Config{TZASC: true})
+		p, s := newMaster(t, m, apAttr), newMaster(t, m, secureAttr)
+		if r := s.Write(stream, clip.Bytes()); r != bus.OKAY {
+			t.Fatal(r)
+		}
+		restrict := func(region int, base uint64, read, write uint64) {
+			r := uint64(region) * tzc400.RegionStride
+			s.set(platform.TZCBase+tzc400.RegionAttributes+r, 4, 0)
+			s.set(platform.TZCBase+tzc400.RegionBaseLow+r, 4, base)
+			s.set(platform.TZCBase+tzc400.RegionTopLow+r, 4, base+0xF_FFFF)
+			s.set(platform.TZCBase+tzc400.RegionIDAccess+r, 4, write<<16|read)
+			s.set(platform.TZCBase+tzc400.RegionAttributes+r, 4, 0xC000_000F)
+		}
+		reader := func(id uint64) uint64 {
+			if withRights {
+				return 1 << id
+			}
+			return none
+		}
+		// Region 1 is the secure world's at boot.
+		restrict(2, stream, 1<<bus.NSAIDDecoder, none)
+		restrict(3, frame, reader(bus.NSAIDTransform), 1<<bus.NSAIDDecoder)
+		restrict(4, scan, reader(bus.NSAIDHDLCD), 1<<bus.NSAIDTransform)
+		restrict(5, film, reader(bus.NSAIDTransform), 1<<bus.NSAIDCamera)
+		restrict(6, small, reader(bus.NSAIDEncoder), 1<<bus.NSAIDTransform)
+		job := func(base uint64, regs map[uint64]uint64) engine.Result {
+			t.Helper()
+			for off, v := range regs {
+				p.set(base+off, 4, v)
+			}
+			p.set(base+engine.Control, 4, engine.Start)
+			m.Elapse(2_000_000)
+			return engine.Result(p.get(base+engine.Status, 4) >> engine.ResultShift)
+		}
+		second := engine.Fault
+		if withRights {
+			second = engine.OK
+		}
+		const size, full = w | h<<16, 2 << engine.ColourShift
+		for _, step := range []struct {
+			name string
+			got  engine.Result
+			want engine.Result
+		}{
+			{"decode", job(platform.DecoderBase, map[uint64]uint64{0x80: 1, 0x84: 2, 0x100: stream, 0x114: uint64(clip.Len()), 0x120: meta, 0x134: 64,
+				0x180: 1 | full, 0x184: size, 0x1A0: frame, 0x1C0: frame + w*h}), engine.OK},
+			{"convert", job(platform.TransformBase, map[uint64]uint64{0x80: 1, 0x100: 1 | full, 0x104: size, 0x120: frame, 0x140: frame + w*h,
+				0x200: 4, 0x204: size, 0x220: scan}), second},
+			{"take", job(platform.CameraBase, map[uint64]uint64{0x100: 4, 0x104: size, 0x120: film}), engine.OK},
+			{"reduce", job(platform.TransformBase, map[uint64]uint64{0x80: 5, 0x100: 4, 0x104: size, 0x120: film,
+				0x200: 1 | full, 0x204: w/2 | h/2<<16, 0x220: small, 0x240: small + w/2*h/2}), second},
+			{"encode", job(platform.EncoderBase, map[uint64]uint64{0x80: 90, 0x100: 1 | full, 0x104: w/2 | h/2<<16, 0x120: small, 0x140: small + w/2*h/2,
+				0x180: out, 0x194: 0x10000}), second},
+		} {
+			if step.got != step.want {
+				t.Errorf("rights %v: %s: %v, want %v", withRights, step.name, step.got, step.want)
+			}
+		}
+		for off, v := range map[uint64]uint64{hdlcd.FBBase: scan, hdlcd.FBLineLength: 4 * w, hdlcd.FBLinePitch: 4 * w, hdlcd.FBLineCount: h - 1,
+			hdlcd.HData: w - 1, hdlcd.VData: h - 1, hdlcd.PixelFormat: 3 << 3, hdlcd.RedSelect: 0x810, hdlcd.GreenSelect: 0x808, hdlcd.BlueSelect: 0x800} {
+			p.set(platform.HDLCDBase+off, 4, v)
+		}
+		p.set(platform.HDLCDBase+hdlcd.Command, 4, hdlcd.Enable)
+		m.Elapse(1_000_000)
+		for _, at := range []uint64{stream, frame, scan, film, small} {
+			if v, r := p.Load(at, 4); r != bus.DECERR || v != 0 {
+				t.Errorf("rights %v: the processor reads %#x at %#x: %v", withRights, v, at, r)
+			}
+			if r := p.Store(at, 4, 0); r != bus.DECERR {
+				t.Errorf("rights %v: the processor writes at %#x: %v", withRights, at, r)
+			}
+		}
+		if v := p.get(meta, 4); v != 0x5445_4D47 {
+			t.Errorf("the record begins with %#x", v)
+		}
+		shown, _ := m.Frame()
+		bitstream := make([]byte, p.get(platform.EncoderBase+0x40, 4))
+		if r := p.Read(out, bitstream); r != bus.OKAY {
+			t.Fatal(r)
+		}
+		if !withRights {
+			if !bytes.Equal(shown.Pix, bytes.Repeat([]byte{0, 0, 0, 255}, w*h)) || len(bitstream) != 0 || p.get(out, 8) != 0 {
+				t.Errorf("something arrived: %d bytes recorded", len(bitstream))
+			}
+			continue
+		}
+		red, green, blue := color.YCbCrToRGB(150, 90, 170)
+		for i, v := range shown.Pix {
+			if d := int(v) - int([]byte{red, green, blue, 255}[i%4]); d < -3 || d > 3 {
+				t.Fatalf("byte %d of the screen is %d, want %d, %d, %d", i, v, red, green, blue)
+			}
+		}
+		recorded, err := jpeg.Decode(bytes.NewReader(bitstream))
+		if err != nil || recorded.Bounds() != image.Rect(0, 0, w/2, h/2) {
+			t.Fatalf("recorded: %v", err)
+		}
+		r, g, b, _ := recorded.At(w/2/8*3+1, h/2-4).RGBA() // in the green bar
+		if r>>8 > 30 || g>>8 < 160 || b>>8 > 30 {
+			t.Errorf("recorded: %d, %d, %d for green", r>>8, g>>8, b>>8)
+		}
 	}
 }

@@ -36,6 +36,7 @@ type HDLCD struct {
 
 	scan   scan
 	shown  *image.RGBA // the last whole frame, or nil
+	spare  *image.RGBA // memory for the next one, or nil
 	frames uint64      // since reset
 }
 
@@ -52,13 +53,19 @@ func (d *HDLCD) Reset() {
 	d.stop()
 	d.regs = [len(plain)]uint32{}
 	d.regs[index(BusOptions)] = busOptionsAfterReset
-	d.raw, d.enabled, d.shown, d.frames = 0, false, nil, 0
+	d.raw, d.enabled, d.shown, d.spare, d.frames = 0, false, nil, nil, 0
 	d.interrupt()
 }
 
-// Frame gives the last frame that was shown to its end, or nil, and how many there were since reset. The image must not be changed;
-// it stays as it is.
-func (d *HDLCD) Frame() (*image.RGBA, uint64) { return d.shown, d.frames }
+// Frame gives a copy of the last frame that was shown to its end, or nil, and how many there were since reset.
+func (d *HDLCD) Frame() (*image.RGBA, uint64) {
+	if d.shown == nil {
+		return nil, d.frames
+	}
+	m := *d.shown
+	m.Pix = slices.Clone(m.Pix)
+	return &m, d.frames
+}
 
 func index(off uint64) int {
 	return slices.IndexFunc(plain[:], func(r register) bool { return r.off == off })

@@ -92,7 +92,10 @@ func (d *HDLCD) Expire(*vtime.Timer, uint64) {
 		return
 	}
 	if s.image == nil {
-		s.image = image.NewRGBA(image.Rect(0, 0, s.w, s.h))
+		size := image.Rect(0, 0, s.w, s.h)
+		if s.image, d.spare = d.spare, nil; s.image == nil || s.image.Rect != size {
+			s.image = image.NewRGBA(size)
+		}
 	}
 	buf := make([]byte, s.w*s.bytesPerPixel)
 	for range min(Band, s.h-s.row) {
@@ -110,7 +113,7 @@ func (d *HDLCD) Expire(*vtime.Timer, uint64) {
 func (d *HDLCD) finish() {
 	s := &d.scan
 	s.running = false
-	d.shown = s.image
+	d.shown, d.spare = s.image, d.shown
 	d.frames++
 	if !s.failed {
 		d.report("DONE", event.End, event.Dec("bytes", s.bytes))
@@ -131,7 +134,15 @@ func (d *HDLCD) show(y int, buf []byte) {
 	if !s.failed {
 		d.fetch(buf)
 	}
-	out := s.image.Pix[y*s.image.Stride:]
+	out := s.image.Pix[y*s.image.Stride:][:4*s.w]
+	if s.plain() {
+		r, g, b := s.colours[0]&0x1F, s.colours[1]&0x1F, s.colours[2]&0x1F
+		for x := 0; x < len(out); x += 4 {
+			v := binary.LittleEndian.Uint32(buf[x:])
+			out[x], out[x+1], out[x+2], out[x+3] = uint8(v>>r), uint8(v>>g), uint8(v>>b), 255
+		}
+		return
+	}
 	for x := range s.w {
 		var v uint32
 		if !s.failed {
@@ -144,11 +155,18 @@ func (d *HDLCD) show(y int, buf []byte) {
 	}
 }
 
+// plain reports whether pixels are 32-bit words with 8 bits of each colour, which need no more than shifts.
+func (s *scan) plain() bool {
+	for _, sel := range s.colours {
+		if sel>>SelectSizeShift&0xF < 8 {
+			return false
+		}
+	}
+	return !s.failed && s.bytesPerPixel == 4 && !s.bigEndian
+}
+
 // word puts the bytes of a pixel together.
 func word(p []byte, bigEndian bool) (v uint32) {
-	if len(p) == 4 && !bigEndian {
-		return binary.LittleEndian.Uint32(p)
-	}
 	for i, b := range p {
 		if bigEndian {
 			i = len(p) - 1 - i

@@ -244,17 +244,25 @@ func (s *source) line(dst []pixel.Pixel, y int) {
 		return
 	}
 	lower := s.pixels[v.second*s.w : (v.second+1)*s.w]
-	g := v.fraction
+	g := uint64(v.fraction)
 	for x := range dst {
 		u := &s.taps[x]
-		f := u.fraction
-		p00, p10, p01, p11 := upper[u.first], upper[u.second], lower[u.first], lower[u.second]
-		var out pixel.Pixel
-		for shift := 0; shift < 32; shift += 8 {
-			sum := (p00>>shift&0xFF)*(256-f)*(256-g) + (p10>>shift&0xFF)*f*(256-g) +
-				(p01>>shift&0xFF)*(256-f)*g + (p11>>shift&0xFF)*f*g + 32768
-			out |= sum >> 16 << shift
-		}
-		dst[x] = out
+		f := uint64(u.fraction)
+		a0, b0 := lanes(upper[u.first])
+		a1, b1 := lanes(upper[u.second])
+		a2, b2 := lanes(lower[u.first])
+		a3, b3 := lanes(lower[u.second])
+		w0, w1, w2, w3 := (256-f)*(256-g), f*(256-g), (256-f)*g, f*g
+		const half, mask = 0x8000_0000_8000, 0xFF_0000_00FF
+		a := (a0*w0 + a1*w1 + a2*w2 + a3*w3 + half) >> 16 & mask
+		b := (b0*w0 + b1*w1 + b2*w2 + b3*w3 + half) >> 16 & mask
+		dst[x] = uint32(a) | uint32(a>>16) | (uint32(b)|uint32(b>>16))<<8
 	}
+}
+
+// lanes spreads the components of a pixel: the first and the third, the second and the fourth, 32 bits apart, so that two sums of at
+// most 24 bits are one.
+func lanes(p pixel.Pixel) (even, odd uint64) {
+	v := uint64(p)
+	return v&0xFF | v<<16&(0xFF<<32), v>>8&0xFF | v<<8&(0xFF<<32)
 }
