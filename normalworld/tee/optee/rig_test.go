@@ -19,6 +19,8 @@ import (
 	wire "gatehouse/smc/optee"
 )
 
+var memFlags = mem.Flags{}
+
 const (
 	page      = 4096
 	ramSize   = 24 << 20
