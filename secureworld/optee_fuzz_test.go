@@ -110,8 +110,9 @@ func (g *game) put(addr uint64, b []byte) {
 	g.ap.Write(addr, b)
 }
 
-var applications = []smc.UUID{optee.ProbeUUID(), optee.ProbeUUID(), optee.ProbeUUID(), optee.SDPUUID(), optee.DecryptUUID(), optee.RNGUUID(),
-	optee.InvokeTestsUUID(), optee.DeviceUUID(), aloneUUID, {}}
+var applications = []smc.UUID{optee.ProbeUUID(), optee.ProbeUUID(), optee.ProbeUUID(), optee.ProbeUUID(), optee.ProbeUUID(), optee.SDPUUID(), optee.DecryptUUID(), optee.RNGUUID(),
+	optee.InvokeTestsUUID(), optee.DeviceUUID(), aloneUUID, {}, optee.GrantUUID(), optee.GrantUUID(), optee.GrantUUID(), optee.KeysUUID(),
+	optee.UIUUID()}
 
 // message is any message.
 func (g *game) message() optee.Arg {
@@ -120,7 +121,18 @@ func (g *game) message() optee.Arg {
 		params = append(params, g.ref())
 	}
 	session := uint32(g.pick(1, 2, 3, 4, 0, 0xFFFF_FFFF))
-	switch g.byte() % 16 {
+	switch g.byte() % 17 {
+	case 15:
+		// A command of the grant application.
+		ref := g.mem(optee.Attr(g.pick(7, 7, 5, 6)), g.known(), 0, g.pick(0, 0, page, 2*page), g.pick(page, page, 2*page, 100))
+		if session != 3 && g.byte() < 0xC0 {
+			session = 4
+		}
+		a := invokeArg(session, uint32(g.byte()%4), ref, in(g.pick(4, 5, 3, 2, 9, 16), g.pick(1, 2, 3, 0), 0))
+		if a.Func == optee.GrantCmdQuery {
+			a.Params = []optee.Param{a.Params[0], out(0, 0, 0), out(0, 0, 0)}
+		}
+		return a
 	case 0, 1:
 		a := openArg(applications[int(g.byte())%len(applications)], optee.Login(g.pick(0, 0, 1, 5, 3, 0x8000_0000)), params...)
 		a.CancelID = uint32(g.byte() & 3)
@@ -170,9 +182,9 @@ func (g *game) message() optee.Arg {
 	case 11:
 		cookie := 0xFFFF_0000_0000_1001 + uint64(g.byte()&3)
 		g.refs = append(g.refs, cookie)
-		return lendArg(cookie, g.page(), g.pick(page, 2*page, 4*page, 0), g.pick(1, 2, 3, 0))
+		return lendArg(cookie, g.page(), g.pick(page, 2*page, 4*page, 0), g.pick(1, 2, 3, 0, onDemand, onDemand))
 	case 12:
-		return assignArg(g.known(), g.pick(1, 2, 3))
+		return assignArg(g.known(), g.pick(1, 2, 3, onDemand, onDemand))
 	case 13:
 		return configArg(g.pick(1, 2, 3, 0), g.ref())
 	case 14:
@@ -364,7 +376,7 @@ func (g *game) other() {
 		g.ap.Write(g.at(uint64(g.byte()&7))+uint64(g.byte())*8, b)
 	case 3:
 		if g.byFFA {
-			x := transaction(ffa.TransactionKind(g.pick(1, 2)), g.pick(1, 2, 3), ffa.Constituent{Address: g.page(), Pages: uint32(g.byte()&3) + 1})
+			x := transaction(ffa.TransactionKind(g.pick(1, 2)), g.pick(1, 2, 3, onDemand), ffa.Constituent{Address: g.page(), Pages: uint32(g.byte()&3) + 1})
 			kind := ffa.Share
 			if g.byte()&1 != 0 {
 				kind, x.Attributes = ffa.Lend, 0
@@ -443,8 +455,19 @@ func (g *game) end() {
 			g.Fatalf("%v waits", a.Cmd)
 		}
 	}
-	for s := range uint32(5) {
+	for s := range uint32(6) {
 		send(optee.Arg{Cmd: optee.CmdCloseSession, Session: s})
+	}
+	// No grant outlives the sessions.
+	_, accesses := g.regions()
+	for _, a := range accesses {
+		own := a == 0
+		for _, u := range g.w.cfg.OPTEE.UseCases {
+			own = own || a == uint64(u.Access.Write)<<16|uint64(u.Access.Read)
+		}
+		if !own {
+			g.Fatalf("%s: a region is open to %#x when all sessions are closed", g.name, a)
+		}
 	}
 	for _, ref := range g.refs {
 		if g.byFFA {
@@ -483,14 +506,14 @@ func playOPTEE(t *testing.T, w way, in []byte) map[string]int {
 			c.OPTEE.Threads = 4
 			c.OPTEE.NewTAs = func() []tee.PseudoTA { return append(pta.All(pta.Board{Seed: 1}), new(alone)) }
 			c.SecureRAM = memory.Range{Base: ramBase + 0x30_0000, Size: 0x1_0000}
-			c.Limits = Limits{Transactions: 12, Ranges: 64, Buffers: 5, Sessions: 4}
+			c.Limits = Limits{Transactions: 12, Ranges: 64, Buffers: 5, Sessions: 5}
 		}
 	}(w.change)
 	g := &game{in: in, args: map[uint64]uint64{}, played: map[string]int{}}
 	g.caller = newCallerSize(t, w, 4<<20)
-	for range 3 {
+	for _, u := range []smc.UUID{optee.ProbeUUID(), optee.ProbeUUID(), optee.GrantUUID(), optee.GrantUUID()} {
 		g.in = append([]byte{0}, g.in...)
-		g.begin(openArg(optee.ProbeUUID(), 0))
+		g.begin(openArg(u, 0))
 	}
 	for moves := 0; len(g.in) > 0 && moves < 80; moves++ {
 		switch b := g.byte(); {
