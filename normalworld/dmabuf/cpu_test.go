@@ -165,6 +165,9 @@ func TestVMap(t *testing.T) {
 	if !bytes.Equal(got[:1000], data[page-100:page+900]) {
 		t.Error("the second page is not where the exporter has it")
 	}
+	if c.Stats().Unbracketed != 2 {
+		t.Errorf("%d unbracketed accesses, want 2", c.Stats().Unbracketed)
+	}
 	want(t, "behind the end", v1.Read(3*page-1, got[:2]), ErrSegv)
 	want(t, "wrap", v1.Read(1<<64-1, got[:2]), ErrSegv)
 	ok(t, v1.Read(3*page, nil))

@@ -47,6 +47,20 @@ func TestMapSG(t *testing.T) {
 	}
 }
 
+// A list that fits is not copied.
+func TestMapSGInPlace(t *testing.T) {
+	c := newCore(t)
+	b, _ := export(t, c, Segment{ram, 2 * page})
+	phys := []Segment{{ram, page}, {ram + 8*page, page}}
+	for _, d := range []Device{{}, {MaxSegments: 2, MaxSegmentSize: page, DMAMask: ram + 9*page - 1}} {
+		got, err := attach(t, b, d).MapSG(phys)
+		ok(t, err)
+		if &got[0] != &phys[0] {
+			t.Errorf("%+v: the list was copied", d)
+		}
+	}
+}
+
 // Random lists on random devices: the pages are the same ones in the same order, the device's limits hold, and a list is refused only
 // where its shortest form is too long.
 func TestMapSGProperty(t *testing.T) {

@@ -340,12 +340,19 @@ func TestIoctl(t *testing.T) {
 	want(t, "import of a buffer", f.Ioctl(ofd, IoctlImportSyncFile, arg), normalworld.EINVAL)
 	want(t, "short", f.Ioctl(ofd, IoctlImportSyncFile, arg[:4]), normalworld.EFAULT)
 	file, _ := f.Lookup(sfd)
+	again, err := f.Dup(sfd)
+	ok(t, err)
+	ok(t, f.Close(again))
+	if f2, err := f.Lookup(sfd); err != nil || f2 != file || f2.Get() != nil || f2.Put() != nil {
+		t.Error("a closed duplicate took the sync file with it")
+	}
 	want(t, "wait", file.(*SyncFile).Wait(10), normalworld.ETIMEDOUT)
 	ok(t, fence.SetError(normalworld.EIO))
 	ok(t, fence.Signal())
 	want(t, "wait", file.(*SyncFile).Wait(10), normalworld.EIO)
 	ok(t, f.CloseAll())
 	want(t, "get of a closed sync file", file.Get(), normalworld.EBADF)
+	want(t, "put of a closed sync file", file.Put(), normalworld.EBADF)
 }
 
 func TestSeek(t *testing.T) {
@@ -394,5 +401,20 @@ Total 2 objects, 12288 bytes
 	}
 	if s := c.Stats(); s.Buffers != 2 || s.Bytes != 3*page || s.Attachments != 2 || len(c.Buffers()) != 2 {
 		t.Errorf("%+v", s)
+	}
+	big, _ := export(t, c, Segment{ram, 5 * page})
+	ok(t, big.Put())
+	if s := c.Stats(); s.Bytes != 3*page || s.PeakBytes != 8*page || s.Exports != 3 || s.Releases != 1 {
+		t.Errorf("%+v", s)
+	}
+	for u, name := range map[Usage]string{KernelUsage: "kernel", WriteUsage: "write", ReadUsage: "read", BookkeepUsage: "bookkeep", 4: "Usage(4)"} {
+		if u.String() != name {
+			t.Errorf("%s, want %s", u, name)
+		}
+	}
+	for d, name := range map[Direction]string{0: "bidirectional", 1: "to-device", 2: "from-device", 3: "none", 4: "Direction(4)"} {
+		if d.String() != name {
+			t.Errorf("%s, want %s", d, name)
+		}
 	}
 }

@@ -226,10 +226,14 @@ func TestReentrancy(t *testing.T) {
 		case "detach":
 			got["detach in detach"] = a.Detach()
 			got["close in detach"] = files.Close(fd)
+		case "begin", "end", "mmap":
+			got["close in "+op] = files.Close(fd)
 		case "vmap":
 			_, got["vmap in vmap"] = b.VMap()
+			got["close in vmap"] = files.Close(fd)
 		case "vunmap":
 			_, got["vmap in vunmap"] = b.VMap()
+			got["close in vunmap"] = files.Close(fd)
 		case "release":
 			got["put in release"] = b.Put()
 			_, got["lookup in release"] = files.Get(fd)
@@ -249,12 +253,18 @@ func TestReentrancy(t *testing.T) {
 	v, err := b.VMap()
 	ok(t, err)
 	ok(t, v.Unmap())
+	ok(t, b.BeginCPUAccess(ToDevice))
+	ok(t, b.EndCPUAccess(ToDevice))
+	m, err := b.MMap(0, PageSize, ProtRead)
+	ok(t, err)
+	ok(t, m.Unmap())
 	ok(t, files.Close(fd))
 	for name, rule := range map[string]error{
 		"close in attach": ErrInCallback, "map in map": ErrAttachmentBusy, "unmap in map": ErrAttachmentBusy, "detach in map": ErrAttachmentBusy,
 		"close in map": ErrPutAttached, "unmap in unmap": ErrAttachmentBusy, "map in unmap": ErrMapTwice, "detach in detach": ErrDetached,
 		"close in detach": ErrInCallback, "vmap in vmap": ErrVMapBusy, "vmap in vunmap": ErrVMapBusy, "put in release": ErrReleased,
-		"lookup in release": normalworld.EBADF,
+		"lookup in release": normalworld.EBADF, "close in begin": ErrInCallback, "close in end": ErrInCallback, "close in mmap": ErrInCallback,
+		"close in vmap": ErrInCallback, "close in vunmap": ErrInCallback,
 	} {
 		if err, there := got[name]; !there || !errors.Is(err, rule) {
 			t.Errorf("%s: %v, want %v", name, err, rule)
@@ -265,6 +275,47 @@ func TestReentrancy(t *testing.T) {
 	}
 	if files.Open() != 1 {
 		t.Errorf("%d descriptors, want that of the sync file", files.Open())
+	}
+}
+
+// A mapping that goes while its page is looked up: nothing is read. The last reference does not go then.
+func TestUnmapDuringFault(t *testing.T) {
+	c := newCore(t)
+	b, e := export(t, c, Segment{ram, PageSize})
+	m, err := b.MMap(0, PageSize, ProtRead)
+	ok(t, err)
+	var got error
+	e.hook = func(op string) {
+		if op == "fault" {
+			got = m.Unmap()
+		}
+	}
+	p := []byte{1}
+	want(t, "read", m.Read(0, p), ErrSegv)
+	ok(t, got)
+	if p[0] != 0 || b.Refs() != 1 {
+		t.Errorf("read %d, %d references", p[0], b.Refs())
+	}
+	m, err = b.MMap(0, PageSize, ProtRead)
+	ok(t, err)
+	ok(t, b.Put()) // now the mapping has the last one
+	ok(t, m.Read(0, p))
+	want(t, "munmap", got, ErrInCallback)
+	e.fail = map[string]error{"fault": normalworld.ENOMEM}
+	e.hook = nil
+	ok(t, m.Read(0, p)) // the page is there
+	ok(t, m.Unmap())
+	if !b.Released() {
+		t.Error("not released")
+	}
+	b, e = export(t, c, Segment{ram, PageSize})
+	e.fail = map[string]error{"fault": normalworld.ENOMEM}
+	m, err = b.MMap(0, PageSize, ProtRead)
+	ok(t, err)
+	p[0] = 1
+	want(t, "fault", m.Read(0, p), normalworld.ENOMEM)
+	if p[0] != 0 {
+		t.Error("a failed read left what was there")
 	}
 }
 

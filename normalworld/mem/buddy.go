@@ -112,17 +112,15 @@ func (b *buddy) allocated(i uint64) (head uint64, order int, ok bool) {
 	return 0, 0, false
 }
 
-// isolate takes the free pages of [i, end) out of the lists.
+// isolate takes the free pages of [i, end) out of the lists. All others there are allocated.
 func (b *buddy) isolate(i, end uint64) {
 	for i < end {
 		h, o, ok := b.freeBlock(i)
 		if !ok {
-			h, o, ok = b.allocated(i)
-			if !ok {
-				i++
-			} else {
-				i = h + 1<<o
+			if h, o, ok = b.allocated(i); !ok {
+				panic("BUG: a page is neither free nor allocated")
 			}
+			i = h + 1<<o
 			continue
 		}
 		b.pull(h, o)

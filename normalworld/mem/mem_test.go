@@ -385,6 +385,29 @@ func TestMigration(t *testing.T) {
 	ok(t, ar.Free(pa, 5))
 }
 
+// A block that has moved within the area moves again: the first page of its new place is known.
+func TestMigrationTwice(t *testing.T) {
+	a, ar := newAreaAllocator(t, Costs{})
+	for range 1024 {
+		_, err := a.Alloc(0, Flags{})
+		ok(t, err)
+	}
+	p, err := a.AllocMovable(2, Flags{})
+	ok(t, err)
+	first := p.PA()
+	for i := range uint64(3) {
+		pa, err := ar.Alloc(4, 0)
+		ok(t, err)
+		if pa != first+i*4*page || p.PA() != pa+4*page || p.Moves() != i+1 {
+			t.Fatalf("contiguous memory %d at %#x; the block has moved %d times, to %#x", i, pa, p.Moves(), p.PA())
+		}
+	}
+	ok(t, p.Free())
+	if len(a.movable) != 0 {
+		t.Errorf("%d handles are left", len(a.movable))
+	}
+}
+
 // A pinned page is in the way: the next place is tried.
 func TestPinned(t *testing.T) {
 	a, ar := newAreaAllocator(t, Costs{})
@@ -467,6 +490,64 @@ func TestContig(t *testing.T) {
 	if a.FreePages() != a.TotalPages() {
 		t.Errorf("%d of %d pages free", a.FreePages(), a.TotalPages())
 	}
+	// An area that the firewall closes: it is not given out.
+	a, err = New(newKernel(t), Config{Memory: []Range{{carveout, 16 * page}}, Areas: []AreaConfig{{"a", Range{carveout, 16 * page}, true}}})
+	ok(t, err)
+	var e *normalworld.BusError
+	if _, err = a.AllocContig(3*page, Flags{Zero: true}); !errors.As(err, &e) || e.Addr != carveout {
+		t.Errorf("closed memory: %v", err)
+	}
+	if a.FreePages() != 16 || a.DefaultArea().UsedPages() != 0 {
+		t.Errorf("%d pages free", a.FreePages())
+	}
+	for mask, want := range map[uint64]error{carveout + 16*page - 1: nil, carveout + 16*page - 2: normalworld.ENOMEM} {
+		pa, err := a.AllocContig(2*page, Flags{Mask: mask})
+		if !errors.Is(err, want) || err == nil && pa != carveout {
+			t.Errorf("mask %#x: %#x, %v, want %v", mask, pa, err, want)
+		}
+	}
+}
+
+// Where a layout places what has no address.
+func TestPlace(t *testing.T) {
+	l := &Layout{Memory: []Range{{ram, 16 * page}, {ram + 32*page, 8 * page}}}
+	any := []Range{{0, 1 << 40}}
+	for _, v := range []struct {
+		size, align uint64
+		within      []Range
+		want        uint64 // 0 for no room
+	}{
+		{1, page, any, ram + 39*page}, {page + 1, page, any, ram + 38*page}, {8 * page, page, any, ram + 32*page}, {9 * page, page, any, ram + 7*page},
+		{16 * page, page, any, ram}, {17 * page, page, any, 0}, {page, 16 * page, any, ram + 32*page}, {page, 32 * page, any, ram + 32*page},
+		{page, page, []Range{{ram, 3 * page}, {ram + 5*page, page}, {0, page}}, ram + 5*page}, {page, page, []Range{{ram + 16*page, 16 * page}}, 0},
+		{page, page, nil, 0}, {1<<64 - 1, page, any, 0}, {0, page, any, 0}, {page, 3 * page, any, 0},
+	} {
+		r, err := l.place(v.size, v.align, v.within)
+		if v.want == 0 {
+			want(t, "no room", err, ErrConfig)
+		} else if err != nil || r.Base != v.want || r.Size != (v.size+page-1)/page*page {
+			t.Errorf("%#x aligned to %#x within %x: %x, %v, want %#x", v.size, v.align, v.within, r, err, v.want)
+		}
+	}
+}
+
+// What a tree says with its defaults (Devicetree Specification 0.4, 2.3.5): two cells for an address and one for a size.
+func TestDiscoverDefaults(t *testing.T) {
+	root := dt.NewNode("", dt.WithChildren(
+		dt.NewNode("memory", dt.WithProperty(dt.PropertyString("device_type", "memory"), dt.Property{Name: "reg", Value: cells(1, 0, 0x1000, 2, 0, 0x2000)})),
+		dt.NewNode("cpu", dt.WithProperty(dt.PropertyString("device_type", "cpu"), dt.Property{Name: "reg", Value: cells(1)})),
+		dt.NewNode("memory@3", dt.WithProperty(dt.PropertyString("device_type", "memory"), dt.PropertyString("status", "disabled"), dt.Property{Name: "reg", Value: cells(3, 0, 0x1000)})),
+		dt.NewNode("memory@4", dt.WithProperty(dt.PropertyString("device_type", "memory"), dt.PropertyString("status", "okay"), dt.Property{Name: "reg", Value: cells(4, 0, 0x1000)}))))
+	l, err := discover(&dt.FDT{RootNode: root})
+	ok(t, err)
+	if want := []Range{{1 << 32, 0x1000}, {2 << 32, 0x2000}, {4 << 32, 0x1000}}; !slices.Equal(l.Memory, want) || l.Reserved != nil {
+		t.Errorf("%+v, want %x", l, want)
+	}
+	_, err = discover(&dt.FDT{})
+	want(t, "no root", err, ErrConfig)
+	root.Children[0].Properties = root.Children[0].Properties[:1]
+	_, err = discover(&dt.FDT{RootNode: root})
+	want(t, "memory without reg", err, ErrConfig)
 }
 
 // Random operations against a model in which memory is a list of pages with owners: nothing is given out twice, nothing is lost, what
@@ -736,6 +817,9 @@ func TestBounce(t *testing.T) {
 	}
 	if high, err := l.ReserveBounce(page, 1<<64-1); err != nil || high.End() != 8<<30+64<<20 {
 		t.Errorf("without a mask: %x, %v", high, err)
+	}
+	if edge, err := l.ReserveBounce(page, ram+page-1); err != nil || edge.Base != ram {
+		t.Errorf("the mask's last page: %x, %v", edge, err)
 	}
 	_, err = l.ReserveBounce(1<<20, 1<<20)
 	want(t, "out of the mask's reach", err, ErrConfig)
