@@ -566,3 +566,74 @@ func FuzzRegisters(f *testing.F) {
 		}
 	})
 }
+
+// TestInterference takes rights away and gives them back, aborts, starts and programs at random moments of random jobs. Whatever happens,
+// an output holds the first bytes of what its job makes, as many as were counted, and what it held before behind them.
+func TestInterference(t *testing.T) {
+	ends := map[engine.Result]int{}
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 11))
+		b, e := newCopier(t)
+		n := 1 + r.IntN(300_000)
+		in, out := b.Scatter(r, n, 1+r.IntN(60_000), uint32(r.IntN(3))), b.Scatter(r, n, 1+r.IntN(60_000), uint32(r.IntN(3)))
+		data, held := noise(seed, n), noise(seed+1000, n)
+		b.Store(in, data)
+		b.Store(out, held)
+		places := []uint64{in.At(r.IntN(n)), out.At(r.IntN(n))}
+		for range 4 {
+			size := 1 + r.IntN(n)
+			size = min(size, 60_000)
+			b.Describe(inReg, in, 0, 0, size)
+			b.Describe(outReg, out, 0, 0, 0)
+			b.Set(rowsReg, uint32(size)<<16|1)
+			b.Set(engine.Control, engine.Start)
+			for steps := 0; e.Busy(); steps++ {
+				if steps > 10_000 {
+					t.Fatalf("seed %d: the job does not end", seed)
+				}
+				switch r.IntN(12) {
+				case 0:
+					b.Restrict(1+r.IntN(2), places[r.IntN(2)]&^0xFFF, 4096, 0, 0)
+				case 1:
+					b.Firewall(tzc400.RegionAttributes+uint64(1+r.IntN(2))*tzc400.RegionStride, 0)
+				case 2:
+					b.Set(engine.Control, engine.Start)
+				case 3:
+					b.Set(outReg+engine.BufferOffset, r.Uint32())
+				case 4:
+					if r.IntN(4) == 0 {
+						b.Set(engine.Control, engine.Abort)
+					}
+				}
+				b.Step()
+			}
+			b.Firewall(tzc400.RegionAttributes+tzc400.RegionStride, 0)
+			b.Firewall(tzc400.RegionAttributes+2*tzc400.RegionStride, 0)
+			written := int(b.Get(engine.BytesWritten))
+			copy(held, invert(data[:written]))
+			if !bytes.Equal(b.Load(out), held) {
+				t.Fatalf("seed %d: after %v with %d bytes written the output is not what it should be", seed, result(b), written)
+			}
+			switch got := result(b); got {
+			case engine.OK:
+				if written != size {
+					t.Fatalf("seed %d: %d bytes of %d were written", seed, written, size)
+				}
+			case engine.Fault:
+				info := b.Get(engine.FaultInfo)
+				if info&engine.FaultWrite != 0 != (info>>engine.FaultBufferShift == 1) && info&engine.FaultList == 0 {
+					t.Fatalf("seed %d: fault %#x", seed, info)
+				}
+			case engine.WasAborted:
+			default:
+				t.Fatalf("seed %d: %v", seed, got)
+			}
+			ends[result(b)]++
+		}
+	}
+	for _, r := range []engine.Result{engine.OK, engine.Fault, engine.WasAborted} {
+		if ends[r] < 10 {
+			t.Errorf("jobs ended: %v", ends)
+		}
+	}
+}
