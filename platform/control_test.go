@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/images"
 	"gatehouse/platform"
+	"gatehouse/platform/cpu"
 	"gatehouse/platform/event"
 	"gatehouse/platform/loader"
 	"gatehouse/secureworld"
@@ -159,7 +160,7 @@ func TestSingleStep(t *testing.T) {
 	for _, tc := range []struct {
 		image string
 		cpus  int
-	}{{"hello", 1}, {"fault", 1}, {"smp", 4}} {
+	}{{"hello", 1}, {"fault", 1}, {"gic", 1}, {"smp", 4}} {
 		plain := newDebugged(t, tc.image, tc.cpus, event.All)
 		if exit := plain.finish(t, nil); exit.Reason != platform.PoweredOff {
 			t.Fatalf("%s: %+v", tc.image, exit)
@@ -187,6 +188,50 @@ func TestSingleStep(t *testing.T) {
 		t.Logf("%s: %d stops, %d instructions", tc.image, len(d.stops), d.Retired())
 		if len(d.stops) < 1000 {
 			t.Errorf("%s: %d stops", tc.image, len(d.stops))
+		}
+	}
+}
+
+// Breakpoints and watchpoints that a debugger passes by again and again change nothing that the guest can see.
+func TestPointsAreNotSeen(t *testing.T) {
+	for _, tc := range []struct {
+		image string
+		cpus  int
+	}{{"hello", 1}, {"fault", 1}, {"smp", 4}} {
+		plain := newDebugged(t, tc.image, tc.cpus, event.All)
+		if exit := plain.finish(t, nil); exit.Reason != platform.PoweredOff {
+			t.Fatalf("%s: %+v", tc.image, exit)
+		}
+		d := newDebugged(t, tc.image, tc.cpus, event.All)
+		d.Pause()
+		var breaks []uint64
+		for addr := uint64(0x40080000); addr < 0x40082000; addr += 36 {
+			breaks = append(breaks, addr)
+		}
+		d.SetBreakpoints(breaks)
+		d.SetWatchpoints([]cpu.Watch{{Addr: 0x40083000, Len: 0x8000, Read: true, Write: true}})
+		exit := d.finish(t, func() {
+			s := d.LastStop()
+			switch {
+			case s.Kind == platform.AtBreakpoint && (s.Addr != d.CPU(s.CPU).PC || (s.Addr-0x40080000)%36 != 0),
+				s.Kind == platform.AtWatchpoint && s.Addr-0x40083000 >= 0x8000, s.Kind == platform.Stepped:
+				t.Errorf("%s: %+v at %#x", tc.image, s, d.CPU(s.CPU).PC)
+			}
+			d.Resume()
+		})
+		if exit != (platform.Exit{}) || d.out.String() != plain.out.String() {
+			t.Errorf("%s: ended with %+v and\n%s", tc.image, exit, &d.out)
+		}
+		if tc.cpus == 1 && (d.Retired() != plain.Retired() || d.events.String() != plain.events.String()) {
+			t.Errorf("%s: %d instructions, undisturbed %d", tc.image, d.Retired(), plain.Retired())
+		}
+		kinds := map[platform.StopKind]int{}
+		for _, s := range d.stops {
+			kinds[s.Kind]++
+		}
+		t.Logf("%s: %v", tc.image, kinds)
+		if kinds[platform.AtBreakpoint] < 30 || kinds[platform.AtWatchpoint] == 0 {
+			t.Errorf("%s: stops %v", tc.image, kinds)
 		}
 	}
 }
