@@ -1,6 +1,8 @@
 package platform
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"gatehouse/devices/tzc400"
@@ -66,6 +68,10 @@ func (c *Config) Range() loader.Range {
 	return loader.Range{Base: RAMBase, Size: size}
 }
 
+// firmwareTree is the size, in bytes, that a device tree for firmware has with the room at its end, which is for what firmware adds.
+// It is that of QEMU's virt.
+const firmwareTree = 1 << 20
+
 // load copies the images into memory, as the normal world's loader, and starts the boot processor.
 func (m *Machine) load() error {
 	port := bus.NewPort(m.bus, bus.Attr{NSAID: bus.NSAIDAP, Privileged: true, Secure: m.cfg.SecureWorld == SecureGuest, ID: masterLoader})
@@ -102,7 +108,12 @@ func (m *Machine) load() error {
 		return err
 	}
 	if m.dtbAddr != 0 {
-		if err := put("device tree", m.dtbAddr, m.dtb); err != nil {
+		tree := m.dtb
+		if k == nil && len(tree) >= 8 && len(tree) < firmwareTree && ram.Size >= 2*firmwareTree {
+			tree = bytes.Clone(tree)
+			binary.BigEndian.PutUint32(tree[4:], firmwareTree) // totalsize
+		}
+		if err := put("device tree", m.dtbAddr, tree); err != nil {
 			return err
 		}
 	}

@@ -89,6 +89,8 @@ func ubootCases(disk, data []byte) []ubootCase {
 		{"fdt print /memory", "(?s).*reg = <0x00000000 0x40000000 0x00000000 0x08000000>;\n.*device_type = \"memory\";\n.*"},
 		{"fdt print /psci", "(?s).*compatible = \"arm,psci-1.0\", \"arm,psci-0.2\", \"arm,psci\";.*"},
 		{"fdt print /chosen stdout-path", "stdout-path = \"/pl011@9000000\"\n"},
+		{"fdt header get totalsize totalsize; echo $totalsize", "100000\n"},
+		{"fdt set /chosen greeting hello; fdt print /chosen greeting", "greeting = \"hello\"\n"},
 		{"fdt list /cpus", "(?s).*cpu@0 \\{\n.*"},
 		{"nosuchcommand", "Unknown command 'nosuchcommand' - try 'help'\n"},
 		{"false; echo $?", "1\n"},
