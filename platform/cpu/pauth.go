@@ -201,7 +201,7 @@ func (c *CPU) authenticate(ptr, modifier uint64, key uint8) uint64 {
 
 // pacSize is the number of computed codes that are kept: what signs a return address comes before what authenticates it, with the
 // same operands.
-const pacSize = 256
+const pacSize = 2048
 
 type pacEntry struct {
 	ptr, modifier uint64
@@ -213,7 +213,7 @@ type pacEntry struct {
 // pac computes the code of ptr.
 func (c *CPU) pac(ptr, modifier uint64, key uint8) uint64 {
 	k := c.sys.keys[key]
-	h := (ptr>>2 ^ modifier>>4 ^ ptr>>12 ^ modifier>>10 ^ k.lo) % pacSize
+	h := (ptr>>2 ^ ptr>>13 ^ modifier*0x9e3779b97f4a7c15>>48 ^ k.lo) % pacSize
 	e := &c.pacs[h]
 	if e.valid && e.ptr == ptr && e.modifier == modifier && e.key == k {
 		return e.pac
