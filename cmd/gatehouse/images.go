@@ -12,9 +12,19 @@ import (
 var imagesCommand = command{
 	name:     "images",
 	synopsis: "[NAME -o FILE]",
-	summary:  "lists the bundled images, or writes one of them to a file",
-	details:  "boot takes a bundled image by its name: gatehouse boot -kernel image:hello.",
+	summary:  "lists the bundled images and how to get others, or writes a bundled one to a file",
+	details:  "boot takes a bundled image by its name: gatehouse boot -kernel image:hello.\ndocs/images.md has the commands that fetch, build and boot the others.",
 	run:      listImages,
+}
+
+// guest is unmodified software that is not bundled, and how to get it. The scripts are under images/scripts and take a directory.
+type guest struct{ name, summary, source string }
+
+var guests = []guest{
+	{"linux", "a small Linux with the drivers for FF-A, OP-TEE and protected memory built in", "build-kernel.sh -r sid DIRECTORY"},
+	{"debian", "Debian's stock arm64 kernel and its modules", "debian-kernel.sh DIRECTORY"},
+	{"u-root", "an initial RAM disk with a shell", "uroot.sh DIRECTORY"},
+	{"u-boot", "U-Boot for -bios", "apt-get install u-boot-qemu: /usr/lib/u-boot/qemu_arm64/u-boot.bin"},
 }
 
 func listImages(c *call) (int, error) {
@@ -39,6 +49,14 @@ func listImages(c *call) (int, error) {
 		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 		for _, img := range images.All() {
 			fmt.Fprintf(w, "%s\t%s\n", img.Name, img.Summary)
+		}
+		// A second table, with columns of its own.
+		if err := w.Flush(); err != nil {
+			return 0, err
+		}
+		fmt.Fprint(c.stdout, "\nNot bundled (docs/images.md; scripts are in images/scripts):\n")
+		for _, g := range guests {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", g.name, g.summary, g.source)
 		}
 		return statusOK, w.Flush()
 	}

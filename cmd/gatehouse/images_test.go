@@ -20,6 +20,25 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: %q", img.Name, lines)
 		}
 	}
+	// What is not bundled is named, too, with scripts that exist.
+	doc, err := os.ReadFile("../../docs/images.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range guests {
+		line := lines[len(lines)-len(guests)+i]
+		if !strings.HasPrefix(line, g.name+" ") || !strings.HasSuffix(line, g.source) {
+			t.Errorf("%s: %q", g.name, line)
+		}
+		if script, _, _ := strings.Cut(g.source, " "); strings.HasSuffix(script, ".sh") {
+			if info, err := os.Stat(filepath.Join("../../images/scripts", script)); err != nil || info.Mode()&0o111 == 0 {
+				t.Errorf("%s: %v, or it cannot be executed", script, err)
+			}
+			if !strings.Contains(string(doc), "images/scripts/"+script) {
+				t.Errorf("docs/images.md does not have %s", script)
+			}
+		}
+	}
 	path := filepath.Join(t.TempDir(), "image.elf")
 	for _, args := range [][]string{{"hello", "-o", path}, {"-o", path, "fault"}} {
 		if r := gatehouse(append([]string{"images"}, args...)...); r != (result{}) {
