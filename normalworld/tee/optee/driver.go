@@ -100,7 +100,6 @@ type Driver struct {
 	async               bool
 	protmem             bool // pools can be lent
 	static              bool // there is a carve-out
-	maxKey              uint32
 
 	pool     *mem.Pool // reserved shared memory
 	args     []*argPage

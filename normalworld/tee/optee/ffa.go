@@ -19,7 +19,6 @@ type ffaABI struct {
 	notif  uint32
 	bound  bool
 	ranges []ffa.Constituent
-	to     [8]armffa.Receiver
 }
 
 // service makes a blocking service call.
