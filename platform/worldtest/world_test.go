@@ -11,12 +11,21 @@ import (
 func TestWorlds(t *testing.T) {
 	qemutest.Require(t, "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objcopy", "qemu-system-aarch64")
 	cases := allCases()
-	used := make([]bool, len(exclusions))
-	for _, b := range []board{{"cortex-a57", true, 1}, {"cortex-a57", false, 1}, {"max", true, 1}, {"max", false, 1}} {
-		t.Run(b.String(), func(t *testing.T) { compare(t, b, cases, used) })
-	}
+	boards := []board{{"cortex-a57", true, 1}, {"cortex-a57", false, 1}, {"max", true, 1}, {"max", false, 1}}
+	used := make([][]bool, len(boards)) // by board, since they run side by side
+	t.Run("boards", func(t *testing.T) {
+		for i, b := range boards {
+			used[i] = make([]bool, len(exclusions))
+			t.Run(b.String(), func(t *testing.T) {
+				if *keep == "" {
+					t.Parallel()
+				}
+				compare(t, b, cases, used[i])
+			})
+		}
+	})
 	for i, e := range exclusions {
-		if !used[i] && !t.Failed() && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
+		if !slices.ContainsFunc(used, func(u []bool) bool { return u[i] }) && !t.Failed() && !testing.Short() && flag.Lookup("test.run").Value.String() == "" {
 			t.Errorf("nothing is excluded any more because of: %s (%s)", e.why, e.in)
 		}
 	}
