@@ -490,3 +490,59 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestMutations changes bytes of good bitstreams. The decoder gives a picture of the size that it announced or a reason, and takes
+// the time that it says.
+func TestMutations(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	b := newBoard(t)
+	frames := map[uint32][][]byte{decoder.JPEG: {encode(t, drawing(r, 48, 40), 70), encode(t, image.NewGray(image.Rect(0, 0, 30, 30)), 90)}}
+	for _, name := range []string{"blue-purple-pink", "video-001"} {
+		data, _, _, _ := frame(t, name)
+		frames[decoder.VP8] = append(frames[decoder.VP8], data)
+	}
+	stream, out := b.Flat(1<<16), b.Flat(4<<20)
+	ends := map[engine.Result]int{}
+	for range mutations {
+		codec := uint32(1 + r.IntN(2))
+		data := bytes.Clone(frames[codec][r.IntN(2)])
+		for range 1 + r.IntN(6) {
+			at := r.IntN(len(data))
+			if r.IntN(3) == 0 {
+				at = r.IntN(min(len(data), 300)) // the headers
+			}
+			data[at] = byte(r.Uint32())
+		}
+		if r.IntN(5) == 0 {
+			data = data[:r.IntN(len(data))+1]
+		}
+		b.Store(stream, data)
+		start(b, codec, decoder.Probe, stream, len(data))
+		ends[result(b)]++
+		if result(b) != engine.OK {
+			continue
+		}
+		size := b.Get(decoder.Size)
+		w, h := int(size&0xFFFF), int(size>>16)
+		if w*h > 1<<20 {
+			continue
+		}
+		b.Picture(decoder.D, uint32(pixel.XRGB8888), w, h, []enginetest.Plane{{Memory: out, Row: 4 * w, Rows: h}})
+		start(b, codec, 0, stream, len(data))
+		ends[result(b)]++
+		switch result(b) {
+		case engine.OK:
+			b.Expect(engine.BytesWritten, uint32(4*w*h))
+		case engine.Corrupt, engine.Unsupported:
+			b.Expect(engine.BytesWritten, 0)
+		default:
+			t.Fatalf("%v", result(b))
+		}
+	}
+	if ends[engine.OK] < mutations/4 || ends[engine.Corrupt] < mutations/20 {
+		t.Errorf("jobs ended: %v", ends)
+	}
+}
+
+// mutations is how many bitstreams TestMutations makes.
+const mutations = 600
