@@ -259,8 +259,12 @@ func (e *Engine) Expire(*vtime.Timer, uint64) {
 			e.end(r)
 			return
 		}
-		for i := range j.Inputs {
-			j.Buffers[i].Data = nil
+		for i := range j.Buffers {
+			if b := &j.Buffers[i]; i < j.Inputs {
+				b.Data = nil
+			} else if uint64(len(b.Data)) > b.Size() {
+				panic("BUG: an engine makes more than its output holds")
+			}
 		}
 		e.phase, e.buffer, e.cursor = output, j.Inputs, cursor{}
 		e.plan()

@@ -3,6 +3,27 @@
 // What enters is register accesses and virtual time; what leaves is reads of the frame buffer on the controller's bus port, an
 // interrupt, events, and the frames that the display shows: [HDLCD.Frame] gives the last one, and a [Sink] gets each.
 //
+// # Registers
+//
+//	0x000 VERSION        RO   0x1CDC0000
+//	0x010 INT_RAWSTAT    W1S  bit 0 DMA_END, bit 1 BUS_ERROR, bit 2 VSYNC, bit 3 UNDERRUN
+//	0x014 INT_CLEAR      WO   clears the bits of INT_RAWSTAT that are written as 1
+//	0x018 INT_MASK       RW   a bit that is set lets the interrupt through
+//	0x01C INT_STATUS     RO   INT_RAWSTAT & INT_MASK; the interrupt line is high while it is not 0
+//	0x100 FB_BASE        RW   address, a multiple of 8
+//	0x104 FB_LINE_LENGTH RW   bytes
+//	0x108 FB_LINE_COUNT  RW   lines less 1, 12 bits
+//	0x10C FB_LINE_PITCH  RW   bytes, signed
+//	0x110 BUS_OPTIONS    RW   bits 11:8 MAX_OUTSTANDING, bits 4:0 burst lengths; 0x408 after reset
+//	0x200 V_SYNC         RW   lines less 1, 12 bits; so 0x204 V_BACK_PORCH, 0x208 V_DATA, 0x20C V_FRONT_PORCH
+//	0x210 H_SYNC         RW   pixels less 1, 12 bits; so 0x214 H_BACK_PORCH, 0x218 H_DATA, 0x21C H_FRONT_PORCH
+//	0x220 POLARITIES     RW   5 bits, without effect
+//	0x230 COMMAND        RW   bit 0 ENABLE
+//	0x240 PIXEL_FORMAT   RW   bit 31 BIG_ENDIAN, bits 4:3 bytes of a pixel less 1
+//	0x244 RED_SELECT     RW   bits 23:16 default colour, bits 11:8 size, bits 4:0 lowest bit; so 0x248 GREEN_SELECT, 0x24C BLUE_SELECT
+//
+// Those without a reset value are 0. Accesses follow the conventions of package devices.
+//
 // # Scan-out
 //
 // While COMMAND enables the controller it shows frames one after the other. A frame takes, in lines: vertical sync, back porch,
