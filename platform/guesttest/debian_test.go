@@ -69,16 +69,29 @@ func moduleData(t *testing.T, path string) []byte {
 	}
 	switch filepath.Ext(path) {
 	case ".gz":
-		var r *gzip.Reader
-		if r, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
-			data, err = io.ReadAll(r)
-		}
+		data = unzipped(t, data)
 	case ".xz", ".zst":
 		tool := map[string]string{".xz": "xz", ".zst": "zstd"}[filepath.Ext(path)]
 		data, err = exec.Command(tool, "-dc", path).Output()
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
+	}
+	return data
+}
+
+// unzipped undoes gzip.
+func unzipped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	if !bytes.HasPrefix(data, []byte{0x1f, 0x8b}) {
+		return data
+	}
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		data, err = io.ReadAll(r)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return data
 }
@@ -109,7 +122,7 @@ type debian struct {
 	config         string
 }
 
-func debianKernel(t *testing.T) debian {
+func debianKernel(t *testing.T, more ...initramfs.File) debian {
 	t.Helper()
 	dir := fetched(t, "debian-kernel.sh")
 	config, err := os.ReadFile(filepath.Join(dir, "config"))
@@ -117,7 +130,7 @@ func debianKernel(t *testing.T) debian {
 		t.Fatal(err)
 	}
 	files, order := kernelModules(t, filepath.Join(dir, "modules"), modulesWanted)
-	return debian{filepath.Join(dir, "vmlinuz"), tempFile(t, "initrd", initArchive(t, files...)), order, string(config)}
+	return debian{filepath.Join(dir, "vmlinuz"), tempFile(t, "initrd", initArchive(t, append(files, more...)...)), order, string(config)}
 }
 
 func (d *debian) has(option string) bool {
@@ -201,6 +214,37 @@ func TestDebianHotplug(t *testing.T) {
 			s.off()
 			s.healthy()
 			s.has("SMP: Total of "+cpus+" processors activated", "psci: CPU1 killed", "CPU"+last+": Booted secondary processor 0x000000000"+last)
+		})
+	}
+}
+
+// Debian's kernel, with OP-TEE's driver in use and several processors, is replaced by another one with kexec, which finds all of them
+// and the secure world again.
+func TestKexec(t *testing.T) {
+	next, err := os.ReadFile(sharedKernel(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next = unzipped(t, next)
+	d := debianKernel(t, initramfs.File{Name: "next/Image", Mode: 0o644, Data: next}, initramfs.File{Name: "next/initrd", Mode: 0o644, Data: initArchive(t)})
+	for _, machine := range []string{"virt,abi=smc", "virt,abi=ffa", "virt,secure-world=none"} {
+		t.Run(machine, func(t *testing.T) {
+			t.Parallel()
+			s := d.boot(t, "-M", machine, "-smp", "4")
+			s.command("load")
+			s.send("kexec /next/Image /next/initrd\n")
+			s.expect("next kernel loaded")
+			s.expect("Booting Linux")
+			s.expect("READY")
+			if machine != "virt,secure-world=none" {
+				s.command("list /dev/tee* /dev/dma_heap/*", "file /dev/tee0\n", "file /dev/dma_heap/protected,secure-video\n")
+			}
+			if n := strings.Count(s.command("cat /proc/cpuinfo"), "processor\t:"); n != 4 {
+				t.Errorf("%d processors", n)
+			}
+			s.send("off\n")
+			s.off()
+			s.healthy()
 		})
 	}
 }

@@ -23,7 +23,7 @@ import (
 
 var commands = map[string]func(args []string) error{
 	"load": load, "unload": unload, "modules": modules, "devices": devices, "list": list, "cat": cat, "dmesg": dmesg, "sha": sha, "fill": fill,
-	"random": random, "hotplug": hotplug, "spin": spin, "say": say, "reboot": reboot, "off": off,
+	"random": random, "kexec": kexec, "hotplug": hotplug, "spin": spin, "say": say, "reboot": reboot, "off": off,
 }
 
 func main() {
