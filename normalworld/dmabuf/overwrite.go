@@ -12,7 +12,7 @@ func (b *Buffer) OverwriteExporter(e Exporter) (Exporter, error) {
 	if b.released {
 		return nil, b.broke(ErrReleased)
 	}
-	if b.calls > 0 || b.mmaps > 0 || b.vmaps > 0 {
+	if b.calls > 0 || b.mmaps > 0 || b.vmaps > 0 || b.begun != [3]uint32{} {
 		return nil, b.broke(ErrOverwrite)
 	}
 	for a := b.firstAtt; a != nil; a = a.next {

@@ -278,6 +278,55 @@ func TestReentrancy(t *testing.T) {
 	}
 }
 
+// An exporter is exchanged only where none of its callbacks is owed.
+func TestOverwrite(t *testing.T) {
+	c := newCore(t)
+	b, e := export(t, c, Segment{ram, PageSize})
+	a := attach(t, b, Device{})
+	other := &fullExporter{exporter{segs: e.segs}}
+	for name, use := range map[string]func() func() error{
+		"mapped": func() func() error {
+			_, err := a.Map(ToDevice)
+			ok(t, err)
+			return func() error { return a.Unmap(ToDevice) }
+		},
+		"mapped in the kernel": func() func() error {
+			v, err := b.VMap()
+			ok(t, err)
+			return v.Unmap
+		},
+		"mapped into a process": func() func() error {
+			m, err := b.MMap(0, PageSize, ProtRead)
+			ok(t, err)
+			return m.Unmap
+		},
+		"within processor access": func() func() error {
+			ok(t, b.BeginCPUAccess(ToDevice))
+			return func() error { return b.EndCPUAccess(ToDevice) }
+		},
+	} {
+		end := use()
+		_, err := b.OverwriteExporter(other)
+		want(t, name, err, ErrOverwrite)
+		ok(t, end())
+		if b.Exporter() != e {
+			t.Errorf("%s: exchanged all the same", name)
+		}
+	}
+	old, err := b.OverwriteExporter(other)
+	ok(t, err)
+	if old != Exporter(e) || b.Exporter() != Exporter(other) {
+		t.Error("not exchanged")
+	}
+	ok(t, a.Detach())
+	ok(t, b.Put())
+	if e.calls["release"] != 0 || e.calls["detach"] != 0 || other.calls["release"] != 1 || other.calls["detach"] != 1 {
+		t.Errorf("calls of the old %v, of the new %v", e.calls, other.calls)
+	}
+	_, err = b.OverwriteExporter(e)
+	want(t, "released", err, ErrReleased)
+}
+
 // A mapping that goes while its page is looked up: nothing is read. The last reference does not go then.
 func TestUnmapDuringFault(t *testing.T) {
 	c := newCore(t)

@@ -120,6 +120,13 @@ func TestIoctl(t *testing.T) {
 		r.ok(b.Put())
 	}
 	r.ok(r.files.CloseAll())
+	// A command that takes nothing out: the descriptor is there, and nobody is told.
+	arg := argument(page, 0, 0, 0)
+	r.ok(h.Ioctl(r.files, IoctlAlloc&^uint32(iocRead), arg))
+	if r.files.Open() != 1 || !slices.Equal(arg, argument(page, 0, 0, 0)) {
+		t.Errorf("%d descriptors, argument %x", r.files.Open(), arg)
+	}
+	r.ok(r.files.CloseAll())
 	// What cannot be installed is not left allocated.
 	free := r.pages.FreePages()
 	r.files.SetLimit(0)
@@ -149,6 +156,10 @@ func TestSystem(t *testing.T) {
 		{1<<20 + 64<<10 + 2*page, []uint64{1 << 20, 64 << 10, page, page}}, {60 << 10, slices.Repeat([]uint64{page}, 15)},
 	} {
 		b := r.alloc("system", v.n)
+		if !r.isZero(b) {
+			t.Errorf("%d bytes are not zero", v.n)
+		}
+		r.pattern(b)
 		var got []uint64
 		for _, s := range b.Private.(*systemBuffer).segs {
 			got = append(got, s.Len)
@@ -156,10 +167,6 @@ func TestSystem(t *testing.T) {
 		if !slices.Equal(got, v.blocks) || dmabuf.Total(r.segments(b)) != b.Size() || b.Restricted() {
 			t.Errorf("%d bytes: blocks %d, want %d", v.n, got, v.blocks)
 		}
-		if !r.isZero(b) {
-			t.Errorf("%d bytes are not zero", v.n)
-		}
-		r.dirty(b)
 		r.ok(b.Put())
 		b = r.alloc("system", v.n)
 		if !r.isZero(b) {
@@ -217,7 +224,7 @@ func TestCMA(t *testing.T) {
 		if !r.isZero(v.b) {
 			t.Error("not zero")
 		}
-		r.dirty(v.b)
+		r.pattern(v.b)
 	}
 	r.ok(b.Put())
 	b = r.alloc("default_cma_region", 5*page)
@@ -239,6 +246,41 @@ func TestCMA(t *testing.T) {
 	}
 	_, err = r.open("reserved").Buffer(page, 0)
 	want(t, "nowhere to go", err, normalworld.ENOMEM)
+}
+
+// Each contiguous area is a heap; the default one has its name of today and its own.
+func TestAreas(t *testing.T) {
+	r := newRig(t)
+	const base = platform.RAMBase + 32<<20
+	area := func(name string, i uint64, def bool) mem.AreaConfig {
+		return mem.AreaConfig{Name: name, Range: mem.Range{Base: base + i<<20, Size: 1 << 20}, Default: def}
+	}
+	pages, err := mem.New(r.k, mem.Config{Memory: []mem.Range{{Base: base, Size: 4 << 20}}, Areas: []mem.AreaConfig{
+		area("vpu@42000000", 0, false), area("linux,cma", 1, true), area("camera@42200000", 2, false)}})
+	r.ok(err)
+	reg := NewRegistry(r.core)
+	r.ok(reg.AddCMA(pages))
+	if got, want := reg.Names(), []string{"default_cma_region", "vpu@42000000", "camera@42200000"}; !slices.Equal(got, want) {
+		t.Errorf("heaps %q, want %q", got, want)
+	}
+	for name, at := range map[string]uint64{"default_cma_region": base + 1<<20, "linux,cma": base + 1<<20, "vpu@42000000": base, "camera@42200000": base + 2<<20} {
+		h, err := reg.Open(name)
+		r.ok(err)
+		b, err := h.Buffer(page, 0)
+		r.ok(err)
+		if got := r.segments(b); len(got) != 1 || got[0].Addr != at {
+			t.Errorf("%s: segments %x, want %#x", name, got, at)
+		}
+		r.ok(b.Put())
+	}
+	want(t, "again", reg.AddCMA(pages), normalworld.EINVAL)
+	none, err := mem.New(r.k, mem.Config{Memory: []mem.Range{{Base: base, Size: page}}})
+	r.ok(err)
+	reg = NewRegistry(r.core)
+	r.ok(reg.AddCMA(none))
+	if len(reg.Names()) != 0 {
+		t.Errorf("heaps %q without an area", reg.Names())
+	}
 }
 
 // A device that reaches only the lowest memory works on copies of a system buffer, and not of a secure one.

@@ -2,6 +2,7 @@ package heap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -119,4 +120,31 @@ func (r *rig) dirty(b *dmabuf.Buffer) {
 	r.ok(err)
 	r.ok(v.Write(0, bytes.Repeat([]byte{0xa5}, int(b.Size()))))
 	r.ok(v.Unmap())
+}
+
+// pattern writes numbers through a process's mapping, and finds them in the kernel's mapping and in physical memory.
+func (r *rig) pattern(b *dmabuf.Buffer) {
+	r.tb.Helper()
+	m, err := b.MMap(0, b.Size(), dmabuf.ProtRead|dmabuf.ProtWrite)
+	r.ok(err)
+	var p []byte
+	for i := uint64(0); i < b.Size(); i += 8 {
+		p = binary.LittleEndian.AppendUint64(p, i)
+	}
+	r.ok(m.Write(0, p))
+	r.ok(m.Unmap())
+	v, err := b.VMap()
+	r.ok(err)
+	got := make([]byte, len(p))
+	r.ok(v.Read(0, got))
+	r.ok(v.Unmap())
+	phys := make([]byte, 0, len(p))
+	for _, s := range r.segments(b) {
+		q := make([]byte, s.Len)
+		r.ok(r.k.Read(s.Addr, q))
+		phys = append(phys, q...)
+	}
+	if !bytes.Equal(got, p) || !bytes.Equal(phys, p) {
+		r.tb.Errorf("%v: the two mappings and memory differ", b)
+	}
 }
