@@ -116,6 +116,9 @@ type Config struct {
 	// CryptoBase is the address of the crypto engine (devices/crypto); 0 stands for none. Where there is no engine at that address
 	// clients find none.
 	CryptoBase uint64
+	// CryptoLists is secure memory, outside the normal world's, in which the secure world keeps lists for the engine: 128 KiB. Size 0
+	// stands for none; then the secure world does not use the engine itself.
+	CryptoLists memory.Range
 	// DeviceKey is what keys for the engine are wrapped under (optee.WrapKey). A board has it in fuses; the default is no secret.
 	DeviceKey [32]byte
 	// InputBase is the address of the input device (devices/input) that the trusted user interface reads; 0 stands for none.
@@ -184,6 +187,7 @@ func DefaultConfig() Config {
 		CarveoutUse: optee.UseCaseSecureVideoPlay,
 		Limits:      Limits{Transactions: 256, Ranges: 1 << 17, Buffers: 1024, Sessions: 64, VMs: 16, Slice: 4096},
 		CryptoBase:  0x0B11_0000,
+		CryptoLists: memory.Range{Base: 0x0E00_0000, Size: 128 << 10},
 		DeviceKey:   [32]byte([]byte("gatehouse demonstration key: 32B")),
 		InputBase:   0x0B17_0000,
 		UIPhrase:    "blue heron",

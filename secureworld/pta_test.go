@@ -265,10 +265,11 @@ type decrypting struct {
 	s                     uint32
 	key, sample, info, to *area
 	pool                  pool
+	command               uint32 // DecryptCmdDecrypt or its like
 }
 
 func newDecrypting(c *caller) *decrypting {
-	return &decrypting{c, c.open(optee.DecryptUUID()), c.area(16, 5), c.area(80*page, 1), c.area(page, 2), c.area(page, 0), c.pool1(80)}
+	return &decrypting{c, c.open(optee.DecryptUUID()), c.area(16, 5), c.area(80*page, 1), c.area(page, 2), c.area(page, 0), c.pool1(80), optee.DecryptCmdDecrypt}
 }
 
 func (d *decrypting) load(key []byte) uint32 {
@@ -285,7 +286,7 @@ func (d *decrypting) decrypt(key uint32, sample []byte, info optee.SampleInfo) [
 	d.write(d.sample.addr, sample)
 	b := info.AppendTo(nil)
 	d.write(d.info.addr, b)
-	a := d.call1(invokeArg(d.s, optee.DecryptCmdDecrypt, d.sample.param(optee.AttrRMemInput, 0, uint64(len(sample))), d.pool.param(optee.AttrRMemOutput, 11, 79*page),
+	a := d.patient(0, invokeArg(d.s, d.command, d.sample.param(optee.AttrRMemInput, 0, uint64(len(sample))), d.pool.param(optee.AttrRMemOutput, 11, 79*page),
 		d.info.param(optee.AttrRMemInput, 0, uint64(len(b))), in(uint64(key), uint64(len(info.IV)), 0)))
 	d.want("decrypt", a, optee.Success, optee.OriginTEE)
 	if a.Params[1].Size() != uint64(len(sample)) {
@@ -301,10 +302,126 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// NIST SP 800-38A, F.5.1: CTR-AES128.
-func TestDecryptNIST(t *testing.T) {
+// inBothCommands runs a test with decryption by the processor and by the crypto engine.
+func inBothCommands(t *testing.T, test func(t *testing.T, d *decrypting)) {
+	t.Helper()
+	for name, command := range map[string]uint32{"processor": optee.DecryptCmdDecrypt, "engine": optee.DecryptCmdDecryptEngine} {
+		t.Run(name, func(t *testing.T) {
+			inTwoWays(t, func(t *testing.T, c *caller) {
+				d := newDecrypting(c)
+				d.command = command
+				test(t, d)
+			})
+		})
+	}
+}
+
+// patient is a call that is answered with interrupts and sleeps: a millisecond passes in each of these, a microsecond in each of those.
+func (c *caller) patient(slot uint64, a optee.Arg) optee.Arg {
+	c.Helper()
+	y := c.begin(slot, a)
+	for range 10_000 {
+		switch y.kind {
+		case "interrupt":
+			c.pass(1000)
+			y.resume()
+			continue
+		case "rpc":
+			c.pass(1_000_000)
+			y.answer(optee.Success)
+			continue
+		}
+		break
+	}
+	return y.result()
+}
+
+// pass lets virtual time pass.
+func (c *caller) pass(ns uint64) {
+	clock := &c.h.clock
+	for end := clock.Now() + ns; clock.Now() < end; {
+		clock.Advance(min(clock.Next(), end))
+		clock.Expire()
+	}
+}
+
+// The engine works for one call at a time: others wait, give up, or are cancelled; nothing stays behind.
+func TestDecryptByEngine(t *testing.T) {
 	inTwoWays(t, func(t *testing.T, c *caller) {
 		d := newDecrypting(c)
+		d.command = optee.DecryptCmdDecryptEngine
+		octets := bytes.Repeat([]byte{7}, 16)
+		key := d.load(octets)
+		e := &decrypting{c, c.open(optee.DecryptUUID()), d.key, d.sample, d.info, d.to, d.pool, d.command}
+		key2 := e.load(octets)
+		info := optee.SampleInfo{IV: make([]byte, 8)}
+		c.write(d.info.addr, info.IV)
+		arg := func(d *decrypting, key uint32, n, to uint64) optee.Arg {
+			a := invokeArg(d.s, d.command, d.sample.param(optee.AttrRMemInput, 0, n), d.pool.param(optee.AttrRMemOutput, to, n),
+				d.info.param(optee.AttrRMemInput, 0, 8), in(uint64(key), 8, 0))
+			a.CancelID = d.s
+			return a
+		}
+		y := c.begin(0, arg(d, key, 40*page, 0))
+		if y.kind != "interrupt" {
+			t.Fatalf("the engine is at work, the call is %s", y.kind)
+		}
+		// Another one waits, and gives up in the end when nothing moves.
+		z := c.begin(1, arg(e, key2, 64, 41*page))
+		rounds := 0
+		for ; z.kind != "done"; rounds++ {
+			if z.kind == "rpc" {
+				z.answer(optee.Success)
+			} else {
+				z.resume()
+			}
+		}
+		c.want("a call that waits too long", z.result(), optee.ErrorBusy, optee.OriginTrustedApp)
+		// Protected memory and buffers of a call under way stay where they are.
+		if c.byFFA {
+			if got := c.service(8, d.pool.ref&0xFFFF_FFFF, d.pool.ref>>32); got[0] != busy {
+				t.Errorf("RELEASE_PROTMEM while the engine works: %x", got)
+			}
+		} else {
+			c.want("RECLAIM_PROTMEM while the engine works", c.begin(2, cookieArg(optee.CmdReclaimProtmem, d.pool.ref)).result(), optee.ErrorBusy, optee.OriginTEE)
+		}
+		// The normal world's clients have no way to the key.
+		if v, _ := c.ap.Load(aesBase+0x100+15*4, 4); v != 0 {
+			t.Errorf("the secure world's slot shows %#x", v)
+		}
+		// The first one is cancelled; another one can work then.
+		c.want("CANCEL", c.begin(2, optee.Arg{Cmd: optee.CmdCancel, Session: d.s, CancelID: d.s}).result(), optee.Success, optee.OriginTEE)
+		c.want("a call that is cancelled", y.resume().result(), optee.ErrorCancel, optee.OriginTrustedApp)
+		c.want("another call", c.patient(1, arg(e, key2, 64, 41*page)), optee.Success, optee.OriginTEE)
+		if v, _ := c.s.Load(aesBase+0x1100+15*4, 4); v != 0 {
+			t.Errorf("the slot holds a key when all is over: %#x", v)
+		}
+		c.want("nothing", c.patient(1, arg(e, key2, 0, 0)), optee.Success, optee.OriginTEE)
+		c.want("no key", c.patient(1, arg(e, 99, 64, 0)), optee.ErrorItemNotFound, optee.OriginTrustedApp)
+		// More parts than a list has entries.
+		long := optee.SampleInfo{IV: make([]byte, 8)}
+		for range 2100 {
+			long.Subsamples = append(long.Subsamples, optee.Subsample{Clear: 1, Encrypted: 1})
+		}
+		big := c.area(4*page, 0)
+		b := long.AppendTo(nil)
+		c.write(big.addr, b)
+		c.want("too many parts", c.patient(1, invokeArg(e.s, e.command, d.sample.param(optee.AttrRMemInput, 0, 4200), d.pool.param(optee.AttrRMemOutput, 0, page*2),
+			big.param(optee.AttrRMemInput, 0, uint64(len(b))), in(uint64(key2), 8, 0))), optee.ErrorNotSupported, optee.OriginTrustedApp)
+		c.unprotect(d.pool.ref)
+		c.consistent()
+	})
+	inTwoWays(t, func(t *testing.T, c *caller) {
+		d := newDecrypting(c)
+		key := d.load(make([]byte, 16))
+		c.want("no memory for lists", c.call1(invokeArg(d.s, optee.DecryptCmdDecryptEngine, d.sample.param(optee.AttrRMemInput, 0, 16),
+			d.pool.param(optee.AttrRMemOutput, 0, 16), d.info.param(optee.AttrRMemInput, 0, 8), in(uint64(key), 8, 0))), optee.ErrorNotSupported, optee.OriginTrustedApp)
+	}, func(c *Config) { c.CryptoLists.Size = 0 })
+}
+
+// NIST SP 800-38A, F.5.1: CTR-AES128.
+func TestDecryptNIST(t *testing.T) {
+	inBothCommands(t, func(t *testing.T, d *decrypting) {
 		key := d.load(unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"))
 		iv := unhex(t, "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")
 		sample := unhex(t, "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee")
@@ -353,8 +470,7 @@ func cenc(t *testing.T, key, sample []byte, info optee.SampleInfo) []byte {
 
 // Samples with and without subsamples, of all sizes, against the standard library and the book.
 func TestDecryptSamples(t *testing.T) {
-	inTwoWays(t, func(t *testing.T, c *caller) {
-		d := newDecrypting(c)
+	inBothCommands(t, func(t *testing.T, d *decrypting) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		random := func(n int) []byte {
 			b := make([]byte, n)
@@ -408,19 +524,19 @@ func TestDecryptSamples(t *testing.T) {
 
 // What the decryption application refuses: above all to let anything out of protected memory.
 func TestDecryptRefuses(t *testing.T) {
-	inTwoWays(t, func(t *testing.T, c *caller) {
-		d := newDecrypting(c)
+	inBothCommands(t, func(t *testing.T, d *decrypting) {
+		c := d.caller
 		key := uint64(d.load(bytes.Repeat([]byte{1}, 16)))
 		other := c.open(optee.DecryptUUID())
 		const rin, rout, inout = optee.AttrRMemInput, optee.AttrRMemOutput, optee.AttrRMemInOut
 		d.write(d.info.addr, bytes.Repeat([]byte{9}, 64))
 		decrypt := func(s uint32, p0, p1, p2, p3 optee.Param) optee.Arg {
-			return invokeArg(s, optee.DecryptCmdDecrypt, p0, p1, p2, p3)
+			return invokeArg(s, d.command, p0, p1, p2, p3)
 		}
 		sample, to, info, value := d.sample.param(rin, 0, 32), d.pool.param(rout, 0, 32), d.info.param(rin, 0, 8), in(key, 8, 0)
-		c.want("as it should be", c.call1(decrypt(d.s, sample, to, info, value)), optee.Success, optee.OriginTEE)
+		c.want("as it should be", c.patient(0, decrypt(d.s, sample, to, info, value)), optee.Success, optee.OriginTEE)
 		// All of the memory has been used once.
-		c.call1(decrypt(d.s, d.to.param(rin, 0, 32), to, info, value))
+		c.patient(0, decrypt(d.s, d.to.param(rin, 0, 32), to, info, value))
 		// One clear octet and one encrypted one do not make 32.
 		d.write(d.info.addr+16, append(make([]byte, 8), 0, 1, 0, 1, 0, 0, 0, 1))
 		for _, tc := range []struct {
@@ -448,7 +564,7 @@ func TestDecryptRefuses(t *testing.T) {
 			{"a key that comes back", invokeArg(d.s, 0, d.key.param(inout, 0, 16), out(0, 0, 0)), optee.ErrorBadParameters},
 			{"unloading what is not there", invokeArg(d.s, 2, in(key+1, 0, 0)), optee.ErrorItemNotFound},
 			{"unloading nothing", invokeArg(d.s, 2), optee.ErrorBadParameters},
-			{"unknown", invokeArg(d.s, 3), optee.ErrorNotImplemented},
+			{"unknown", invokeArg(d.s, 4), optee.ErrorNotImplemented},
 		} {
 			before, open := d.pool.get(0, 128), c.read(d.to.addr, 128)
 			state := c.state()

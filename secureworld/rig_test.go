@@ -86,6 +86,10 @@ func newRigSize(t testing.TB, size uint64, change ...func(*Config)) *rig {
 	r.aes = crypto.New(crypto.Ports{Normal: as(bus.NSAIDCrypto), Protected: as(bus.NSAIDCryptoProtected), Ordinary: as(bus.NSAIDDefault),
 		Secure: r.h.Port(bus.Attr{Secure: true})}, &r.h.clock, &r.h.events)
 	must(t, r.h.bus.Map(bus.Region{Name: "crypto", Base: aesBase, Size: crypto.Size, Dev: r.aes}))
+	lists, err := bus.NewRAM(128 << 10)
+	must(t, err)
+	t.Cleanup(lists.Close)
+	must(t, r.h.bus.Map(bus.Region{Name: "secram", Base: 0x0E00_0000, Size: lists.Size(), RAM: lists, SecureOnly: true}))
 	r.in = input.New(&r.h.clock, nil)
 	must(t, r.h.bus.Map(bus.Region{Name: "input", Base: uiBase, Size: page, Dev: r.in}))
 	r.ap = r.h.Port(bus.Attr{Privileged: true, NSAID: bus.NSAIDAP})

@@ -129,7 +129,7 @@ func (w *World) services() error {
 		cfg.TAs = o.NewTAs()
 	} else {
 		port := w.host.Port(bus.Attr{Secure: true, Privileged: true, NSAID: bus.NSAIDAP})
-		cfg.TAs = pta.All(pta.Board{Seed: w.cfg.Seed, Engine: aes.New(port, w.cfg.CryptoBase), DeviceKey: w.cfg.DeviceKey,
+		cfg.TAs = pta.All(pta.Board{Seed: w.cfg.Seed, Engine: aes.New(port, w.cfg.CryptoBase), DeviceKey: w.cfg.DeviceKey, Lists: w.cfg.CryptoLists,
 			UI: ui.Config{Port: port, Base: w.cfg.InputBase, Phrase: w.cfg.UIPhrase, PIN: w.cfg.UIPIN}})
 	}
 	service, err := tee.New(cfg, w.host, w.space, w.log)

@@ -37,6 +37,7 @@ const (
 
 	id          = 0x4145_5300
 	start       = 1 << 0
+	abort       = 1 << 1
 	reset       = 1 << 2
 	busy        = 1 << 0
 	resultShift = 8
@@ -82,6 +83,47 @@ var (
 	// ErrRefused: the engine refuses a command, or a job has failed.
 	ErrRefused = errors.New("refused by the crypto engine")
 )
+
+// MaxEntries is how many entries a list may have; MaxLength is the most bytes of a job.
+const (
+	MaxEntries = 4096
+	MaxLength  = 1 << 30
+)
+
+// Modes of jobs (devices/crypto, MODE).
+const (
+	ModeCTR       = 0
+	ModeDecrypt   = 1 << 4
+	ModeCounter64 = 1 << 9
+)
+
+// Piece is an entry of a list. Copied bytes are neither encrypted nor decrypted.
+type Piece struct {
+	Addr   uint64
+	Size   uint32
+	Copied bool
+}
+
+// entrySize is the bytes of an entry.
+const entrySize = 16
+
+// WriteList writes a list of at most MaxEntries pieces to memory, and reports whether that is there.
+func (d *Driver) WriteList(at uint64, pieces []Piece) bool {
+	b := make([]byte, 0, entrySize*len(pieces))
+	for i, p := range pieces {
+		flags := uint32(0)
+		if p.Copied {
+			flags |= 1 << 29
+		}
+		if i == len(pieces)-1 {
+			flags |= 1 << 31
+		}
+		b = binary.LittleEndian.AppendUint64(b, p.Addr)
+		b = binary.LittleEndian.AppendUint32(b, p.Size)
+		b = binary.LittleEndian.AppendUint32(b, flags)
+	}
+	return d.port.Write(at, b) == bus.OKAY
+}
 
 // Driver is the driver of one engine. The zero value is one without engine.
 type Driver struct {
@@ -197,6 +239,9 @@ func (d *Driver) Start(j *Job) error {
 	d.set(regControl, start)
 	return nil
 }
+
+// Abort ends the job where it is.
+func (d *Driver) Abort() { d.set(regControl, abort) }
 
 // Poll reports whether the job has ended, and ErrRefused where it failed.
 func (d *Driver) Poll() (done bool, err error) {

@@ -66,6 +66,15 @@ func (o *Object) normalised() []Range {
 	return sorted
 }
 
+// Part gives the memory behind n bytes from offset off of the buffer, in the order of the buffer.
+func (o *Object) Part(off, n uint64) (ranges []Range, err error) {
+	err = o.each(off, n, func(addr, n uint64) error {
+		ranges = append(ranges, Range{addr, n})
+		return nil
+	})
+	return ranges, err
+}
+
 // part gives the memory behind whole pages of a protected buffer that can have grants, normalised.
 func (o *Object) part(off, n uint64) ([]Range, error) {
 	switch {
@@ -74,11 +83,8 @@ func (o *Object) part(off, n uint64) ([]Range, error) {
 	case n == 0 || off%PageSize != 0 || n%PageSize != 0:
 		return nil, ErrBounds
 	}
-	var ranges []Range
-	if err := o.each(off, n, func(addr, n uint64) error {
-		ranges = append(ranges, Range{addr, n})
-		return nil
-	}); err != nil {
+	ranges, err := o.Part(off, n)
+	if err != nil {
 		return nil, err
 	}
 	ranges, ok := Normalise(ranges)

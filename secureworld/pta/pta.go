@@ -2,6 +2,7 @@ package pta
 
 import (
 	"gatehouse/secureworld/aes"
+	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/pta/decrypt"
 	"gatehouse/secureworld/pta/grant"
 	"gatehouse/secureworld/pta/keys"
@@ -18,6 +19,8 @@ type Board struct {
 	Seed uint64
 	// Engine is the crypto engine's driver; nil stands for no engine.
 	Engine *aes.Driver
+	// Lists is secure memory for lists of the engine's jobs, decrypt.ListsSize bytes; size 0 stands for none.
+	Lists memory.Range
 	// DeviceKey is what keys are wrapped under.
 	DeviceKey [32]byte
 	// UI is the trusted user interface.
@@ -29,6 +32,6 @@ func All(b Board) []tee.PseudoTA {
 	if b.Engine == nil {
 		b.Engine = new(aes.Driver)
 	}
-	return append(sdp.New(), rng.New(b.Seed), decrypt.New(), probe.New(), grant.TA{}, keys.New(b.Engine, b.DeviceKey),
+	return append(sdp.New(), rng.New(b.Seed), decrypt.New(b.Engine, b.Lists), probe.New(), grant.TA{}, keys.New(b.Engine, b.DeviceKey),
 		ui.New(b.UI))
 }

@@ -62,6 +62,15 @@ func (m *Memref) Protected() bool { return m.object != nil && m.object.Protected
 // UseCase is that of protected memory, and optee.UseCaseReserved of other memory.
 func (m *Memref) UseCase() optee.UseCase { return m.use }
 
+// Ranges gives the memory behind the first n bytes, in their order. It can be relied on while the call is under way.
+func (m *Memref) Ranges(n uint64) ([]memory.Range, error) {
+	at, err := m.at(0, n)
+	if err != nil {
+		return nil, err
+	}
+	return m.object.Part(at, n)
+}
+
 func (m *Memref) at(off, n uint64) (uint64, error) {
 	if m.object == nil || off > m.limit || n > m.limit-off {
 		return 0, memory.ErrBounds

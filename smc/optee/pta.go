@@ -83,6 +83,10 @@ const (
 	// DecryptCmdUnloadKey: p0.a (value in) is the number of a key.
 	DecryptCmdUnloadKey uint32 = 2
 
+	// DecryptCmdDecryptEngine is DecryptCmdDecrypt by the crypto engine: the call waits, in RPCs, while that works. NOT_SUPPORTED: there is
+	// no engine, or the sample has too many parts for its lists. BUSY: other samples keep it busy. CANCEL: the call was cancelled.
+	DecryptCmdDecryptEngine uint32 = 3
+
 	// DecryptKeys is how many keys a session can have.
 	DecryptKeys = 16
 )

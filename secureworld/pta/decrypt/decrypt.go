@@ -11,6 +11,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	driver "gatehouse/secureworld/aes"
+	"gatehouse/secureworld/memory"
 	"gatehouse/secureworld/tee"
 	"gatehouse/smc"
 	"gatehouse/smc/optee"
@@ -29,10 +31,15 @@ type key struct {
 type TA struct {
 	keys   []key
 	number uint32 // of the key loaded last
+
+	engine *driver.Driver
+	lists  memory.Range // secure memory for the lists of the engine's jobs; Size 0 stands for none
+	user   uint32       // the session whose job the engine works at, 0 for none
 }
 
-// New makes the application, without keys.
-func New() *TA { return new(TA) }
+// New makes the application, without keys. lists is secure memory for lists of the engine's jobs, of ListsSize bytes; size 0 stands
+// for none, and then the engine is not used.
+func New(engine *driver.Driver, lists memory.Range) *TA { return &TA{engine: engine, lists: lists} }
 
 var _ tee.PseudoTA = (*TA)(nil)
 
@@ -47,6 +54,9 @@ func (*TA) Open(*tee.Call) optee.Result { return optee.Success }
 
 // Close forgets the keys of the session.
 func (x *TA) Close(session uint32) {
+	if x.user == session {
+		x.finish()
+	}
 	x.keys = slices.DeleteFunc(x.keys, func(k key) bool { return k.session == session })
 }
 
@@ -57,6 +67,8 @@ func (x *TA) Invoke(c *tee.Call) optee.Result {
 		return x.load(c)
 	case optee.DecryptCmdDecrypt:
 		return x.decrypt(c)
+	case optee.DecryptCmdDecryptEngine:
+		return x.byEngine(c)
 	case optee.DecryptCmdUnloadKey:
 		return x.unload(c)
 	}
@@ -109,48 +121,64 @@ func (x *TA) unload(c *tee.Call) optee.Result {
 // infoLimit bounds the octets of a sample's auxiliary information: an IV and 65535 subsamples.
 const infoLimit = 16 + 2 + 6*0xFFFF
 
-func (x *TA) decrypt(c *tee.Call) optee.Result {
+// sample is what a command to decrypt says, judged.
+type sample struct {
+	in, out *tee.Memref
+	key     *key
+	info    optee.SampleInfo
+}
+
+// judge reads the parameters of a command to decrypt.
+func (x *TA) judge(c *tee.Call) (s sample, _ optee.Result) {
 	p := &c.Params
 	if !p.Are(optee.AttrRMemInput, optee.AttrRMemOutput, optee.AttrRMemInput, optee.AttrValueInput) {
-		return optee.ErrorBadParameters
+		return s, optee.ErrorBadParameters
 	}
 	in, out, info := &p[0].Mem, &p[1].Mem, &p[2].Mem
 	i := x.find(c.Session, p[3].A)
 	switch {
 	case in.Protected() || info.Protected() || !out.Protected():
-		return optee.ErrorAccessDenied
+		return s, optee.ErrorAccessDenied
 	case i < 0:
-		return optee.ErrorItemNotFound
+		return s, optee.ErrorItemNotFound
 	case info.Size > infoLimit:
-		return optee.ErrorExcessData
+		return s, optee.ErrorExcessData
 	case out.Size < in.Size:
 		out.Size = in.Size
-		return optee.ErrorShortBuffer
+		return s, optee.ErrorShortBuffer
 	}
 	b := make([]byte, info.Size)
 	if info.ReadAt(b, 0) != nil {
-		return optee.ErrorBadParameters
+		return s, optee.ErrorBadParameters
 	}
-	s, err := optee.ParseSampleInfo(b, p[3].B)
+	parsed, err := optee.ParseSampleInfo(b, p[3].B)
 	switch {
 	case err != nil:
-		return optee.ErrorBadParameters
-	case s.Subsamples != nil && s.Size() != in.Size:
-		return optee.ErrorBadFormat
+		return s, optee.ErrorBadParameters
+	case parsed.Subsamples != nil && parsed.Size() != in.Size:
+		return s, optee.ErrorBadFormat
 	}
-	block, err := aes.NewCipher(x.keys[i].octets[:])
+	return sample{in, out, &x.keys[i], parsed}, optee.Success
+}
+
+func (x *TA) decrypt(c *tee.Call) optee.Result {
+	s, res := x.judge(c)
+	if res != optee.Success {
+		return res
+	}
+	block, err := aes.NewCipher(s.key.octets[:])
 	if err != nil {
 		panic("BUG: decrypt: a key of another size")
 	}
-	d := decrypter{block: block, subsamples: s.Subsamples}
-	copy(d.counter[:], s.IV)
-	if len(s.Subsamples) == 0 {
-		d.encrypted = in.Size
+	d := decrypter{block: block, subsamples: s.info.Subsamples}
+	copy(d.counter[:], s.info.IV)
+	if len(s.info.Subsamples) == 0 {
+		d.encrypted = s.in.Size
 	}
-	if tee.Copy(out, in, in.Size, d.run) != nil {
+	if tee.Copy(s.out, s.in, s.in.Size, d.run) != nil {
 		return optee.ErrorBadParameters
 	}
-	out.Size = in.Size
+	s.out.Size = s.in.Size
 	return optee.Success
 }
 
