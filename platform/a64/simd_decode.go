@@ -264,6 +264,15 @@ func simdThreeSameExtra(w uint32, in Inst) (Inst, bool) {
 		return simdRow{[2]Op{VSQRDMLAH, VSQRDMLSH}[opcode], sizeHS, sizeHS}.arrange(w, in, size)
 	case opcode == 2:
 		return simdRow{[2]Op{VSDOT, VUDOT}[u], 1 << 2, 0}.arrange(w, in, size)
+	case opcode == 3 && u == 0:
+		return simdRow{VUSDOT, 1 << 2, 0}.arrange(w, in, size)
+	case opcode == 4 || opcode == 5 && u == 0:
+		op := [2]Op{VSMMLA, VUMMLA}[u]
+		if opcode == 5 {
+			op = VUSMMLA
+		}
+		in, ok := simdRow{op, 1 << 2, 0}.arrange(w, in, size)
+		return in, ok && in.Opt == 16
 	case opcode >= 8 && opcode < 12 && u == 1:
 		in.Ra = uint8(opcode & 3)
 		return simdRow{VFCMLA, sizeHS | sizeD, 0}.arrange(w, in, size)
@@ -494,6 +503,10 @@ func simdByElement(w uint32, in Inst) (Inst, bool) {
 		setIndex(1)
 		in.Size, in.Opt = 2, vectorBytes(w)
 		return in, size == 2 && !isScalar(w)
+	}
+	if u == 0 && opcode == 0b1111 && size&1 == 0 {
+		setIndex(2)
+		return simdRow{[2]Op{VSUDOTE, VUSDOTE}[size>>1], 1 << 2, 0}.arrange(w, in, 2)
 	}
 	row := byElement[u<<4|opcode]
 	setIndex(size)

@@ -54,10 +54,9 @@ func objdumpWords(t *testing.T, words []uint32) (mnemonics, operands []string) {
 	return mnemonics, operands
 }
 
-// notDecoded are mnemonics of extensions that this package does not have: FEAT_BF16, FEAT_I8MM, FEAT_LRCPC3.
+// notDecoded are mnemonics of extensions that this package does not have: FEAT_BF16 and FEAT_LRCPC3.
 var notDecoded = map[string]bool{
 	"bfdot": true, "bfmmla": true, "bfmlalb": true, "bfmlalt": true, "bfcvt": true, "bfcvtn": true, "bfcvtn2": true,
-	"usdot": true, "sudot": true, "smmla": true, "ummla": true, "usmmla": true,
 }
 
 // copies begin the mnemonics of FEAT_MOPS, which has a place among the loads and stores of V registers.
@@ -172,7 +171,7 @@ func FuzzDecodeSIMD(f *testing.F) {
 		}
 		lanes := uint64(16) >> in.Size
 		switch in.Op {
-		case VDUPV, VINSX, VINSV, VUMOV, VSMOVW, VSMOVX, VMULE, VMLAE, VSQDMULHE, VFMLAE, VFMULXE, VSMULLE, VSDOTE:
+		case VDUPV, VINSX, VINSV, VUMOV, VSMOVW, VSMOVX, VMULE, VMLAE, VSQDMULHE, VFMLAE, VFMULXE, VSMULLE, VSDOTE, VUSDOTE, VSUDOTE:
 			if in.Imm >= lanes || in.Op == VINSV && uint64(in.Ra) >= lanes {
 				fail("lane")
 			}

@@ -16,10 +16,11 @@ const (
 	SHA3                                // FEAT_SHA3
 	SM3                                 // FEAT_SM3
 	SM4                                 // FEAT_SM4
+	I8MM                                // FEAT_I8MM
 )
 
 // AllSIMDFeatures is every extension of the group that this package decodes, FEAT_RDM included.
-const AllSIMDFeatures = SM4<<1 - FP16 | RDM
+const AllSIMDFeatures = I8MM<<1 - FP16 | RDM
 
 // simdFeatures gives the extensions that an instruction of the group belongs to.
 func simdFeatures(in *Inst) Features {
@@ -46,6 +47,8 @@ func simdFeatures(in *Inst) Features {
 		return FRINTTS
 	case op >= VSDOT && op <= VUDOTE:
 		return DotProd
+	case op >= VUSDOT && op <= VUSMMLA:
+		return I8MM
 	case op == VSQRDMLAH, op == VSQRDMLSH, op == VSQRDMLAHE, op == VSQRDMLSHE:
 		return RDM
 	case op == VPMULL && in.Size == 3:

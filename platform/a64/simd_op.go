@@ -276,6 +276,13 @@ const (
 	VUDOT
 	VSDOTE
 	VUDOTE
+	VUSDOT  // unsigned bytes of Rn by signed ones of Rm
+	VUSDOTE //
+	VSUDOTE // the other way round
+	// Products of matrices of 2 by 8 and 8 by 2 bytes.
+	VSMMLA
+	VUMMLA
+	VUSMMLA
 
 	// Pairwise. VADDPD is the scalar form of ADDP.
 	VADDP
@@ -818,6 +825,12 @@ var simdNames = [EndSIMD - FirstSIMD]string{
 	VUDOT - FirstSIMD:       "udot",
 	VSDOTE - FirstSIMD:      "sdot",
 	VUDOTE - FirstSIMD:      "udot",
+	VUSDOT - FirstSIMD:      "usdot",
+	VUSDOTE - FirstSIMD:     "usdot",
+	VSUDOTE - FirstSIMD:     "sudot",
+	VSMMLA - FirstSIMD:      "smmla",
+	VUMMLA - FirstSIMD:      "ummla",
+	VUSMMLA - FirstSIMD:     "usmmla",
 	VADDP - FirstSIMD:       "addp",
 	VSMAXP - FirstSIMD:      "smaxp",
 	VUMAXP - FirstSIMD:      "umaxp",

@@ -196,8 +196,16 @@ func vpmull(r *a64.Regs, in *a64.Inst) {
 	r.V[in.Rd&31] = vector{pmull16(spread(x, 0), spread(y, 0)), pmull16(spread(x>>32, 0), spread(y>>32, 0))}
 }
 
+// factor is a byte of a lane, sign-extended or not.
+func factor(v uint64, signed bool) int32 {
+	if signed {
+		return int32(int8(v))
+	}
+	return int32(uint8(v))
+}
+
 // dot makes a dot product: the four products of bytes of each lane are added to the destination.
-func dot(signed, byElement bool) operation {
+func dot(signedN, signedM, byElement bool) operation {
 	return func(r *a64.Regs, in *a64.Inst) {
 		d, n, m := &r.V[in.Rd&31], r.V[in.Rn&31], r.V[in.Rm&31]
 		if byElement {
@@ -208,15 +216,28 @@ func dot(signed, byElement bool) operation {
 			sum := uint32(d[bit>>6&1] >> (bit & 63))
 			for i := uint(0); i < 32; i += 8 {
 				a, b := n[bit>>6&1]>>(bit&63+i), m[bit>>6&1]>>(bit&63+i)
-				if signed {
-					sum += uint32(int32(int8(a)) * int32(int8(b)))
-				} else {
-					sum += uint32(uint8(a)) * uint32(uint8(b))
-				}
+				sum += uint32(factor(a, signedN) * factor(b, signedM))
 			}
 			out[bit>>6&1] |= uint64(sum) << (bit & 63)
 		}
 		*d = out
+	}
+}
+
+// matrix multiplies 2 by 8 bytes, the halves of Rn being the rows, by 8 by 2, the halves of Rm being the columns, and adds the products
+// to the four lanes of the destination.
+func matrix(signedN, signedM bool) operation {
+	return func(r *a64.Regs, in *a64.Inst) {
+		d, n, m := &r.V[in.Rd&31], r.V[in.Rn&31], r.V[in.Rm&31]
+		for row := range n {
+			for col := range m {
+				sum := uint32(d[row] >> (32 * col))
+				for i := 0; i < 64; i += 8 {
+					sum += uint32(factor(n[row]>>i, signedN) * factor(m[col]>>i, signedM))
+				}
+				d[row] = d[row]&^(0xffffffff<<(32*col)) | uint64(sum)<<(32*col)
+			}
+		}
 	}
 }
 
@@ -247,6 +268,8 @@ func multiplyOps() map[a64.Op]operation {
 		a64.VSQDMLAL: doublingLong(fromVector, sqadd), a64.VSQDMLALE: doublingLong(fromElement, sqadd),
 		a64.VSQDMLSL: doublingLong(fromVector, sqsub), a64.VSQDMLSLE: doublingLong(fromElement, sqsub),
 
-		a64.VSDOT: dot(true, false), a64.VUDOT: dot(false, false), a64.VSDOTE: dot(true, true), a64.VUDOTE: dot(false, true),
+		a64.VSDOT: dot(true, true, false), a64.VUDOT: dot(false, false, false), a64.VUSDOT: dot(false, true, false),
+		a64.VSDOTE: dot(true, true, true), a64.VUDOTE: dot(false, false, true), a64.VUSDOTE: dot(false, true, true), a64.VSUDOTE: dot(true, false, true),
+		a64.VSMMLA: matrix(true, true), a64.VUMMLA: matrix(false, false), a64.VUSMMLA: matrix(false, true),
 	}
 }

@@ -64,14 +64,9 @@ var groups = []group{
 	{"all", 0x0e000000, 0x0e000000},
 }
 
-// beyond tells the instructions of extensions that QEMU has and that package a64 does not decode: FEAT_BF16 and FEAT_I8MM.
+// beyond tells the instructions of extensions that QEMU has and that package a64 does not decode: FEAT_BF16.
 func beyond(w uint32) bool {
 	for _, p := range []struct{ mask, bits uint32 }{
-		{0xbfe0fc00, 0x0e809c00}, // USDOT
-		{0xbfc0f400, 0x0f00f000}, // SUDOT (by element)
-		{0xbfc0f400, 0x0f80f000}, // USDOT (by element)
-		{0xdfe0fc00, 0x4e80a400}, // SMMLA, UMMLA
-		{0xffe0fc00, 0x4e80ac00}, // USMMLA
 		{0xbfe0fc00, 0x2e40fc00}, // BFDOT
 		{0xbfc0f400, 0x0f40f000}, // BFDOT (by element)
 		{0xffe0fc00, 0x6e40ec00}, // BFMMLA
