@@ -39,6 +39,7 @@ type variant struct {
 	reserved bool // reserved shared memory alone
 	noRPCArg bool
 	rstmem   bool
+	onDemand bool // nobody but the secure world gets at a buffer by itself
 	policy   optee.Policy
 	threads  uint32
 }
@@ -46,9 +47,12 @@ type variant struct {
 var variants = []variant{
 	{name: "ffa-pool", ffa: true},
 	{name: "ffa-buffer", ffa: true, policy: optee.NewBufferPool},
+	{name: "ffa-static", ffa: true, static: true, policy: optee.NewCarveoutPool},
+	{name: "ffa-map", ffa: true, onDemand: true, policy: optee.NewMapPool},
 	{name: "ffa-rstmem", ffa: true, rstmem: true},
 	{name: "smc-pool"},
 	{name: "smc-buffer", policy: optee.NewBufferPool},
+	{name: "smc-map", onDemand: true, policy: optee.NewMapPool},
 	{name: "smc-static", static: true},
 	{name: "smc-static-reserved", static: true, reserved: true},
 	{name: "smc-norpcarg", noRPCArg: true},
@@ -257,7 +261,7 @@ func TestProbeAndRemove(t *testing.T) {
 		}
 		names := fmt.Sprint(r.heaps.Names())
 		want := "[protected,secure-video protected,trusted-ui protected,secure-video-record]"
-		if r.v.static {
+		if r.v.static && !r.v.ffa {
 			want = "[protected,secure-video]"
 		}
 		if names != want {
