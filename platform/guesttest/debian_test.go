@@ -183,6 +183,10 @@ func TestDebian(t *testing.T) {
 					want := sha256.Sum256(now)
 					s.command("sha /dev/vda", fmt.Sprintf("sha256 %d %x\n", len(disk), want))
 					s.command("list /dev/vda*", "file /dev/vda1\n")
+					s.command(fmt.Sprintf("write /dev/hvc0 round %d", round))
+					if out := s.command("random /dev/hwrng", "random "); strings.Contains(out, strings.Repeat("0", 16)) {
+						t.Errorf("random numbers: %s", out)
+					}
 					s.command(fmt.Sprintf("fill /dev/vda %d 4096 %d", 1<<20+round*65536, 0x11*(round+1)))
 					copy(now[1<<20+round*65536:], bytes.Repeat([]byte{byte(0x11 * (round + 1))}, 4096))
 					s.command("unload")
@@ -193,6 +197,9 @@ func TestDebian(t *testing.T) {
 				s.healthy()
 				if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, now) {
 					t.Errorf("the disk is not what was written: %v", err)
+				}
+				if text, err := os.ReadFile(console); err != nil || strings.ReplaceAll(string(text), "\r", "") != "round 0\nround 1\nround 2\n" {
+					t.Errorf("the console's file has %q, %v", text, err)
 				}
 			})
 		}

@@ -32,8 +32,8 @@ func (s *session) command(line string, want ...string) string {
 	s.t.Helper()
 	s.send(line + "\n")
 	word, _, _ := strings.Cut(line, " ")
-	s.expect(line + "\r\n") // the terminal's echo
 	out := s.expect("OK " + word + "\r\n")
+	out = strings.Replace(out, line+"\n", "", 1) // the terminal's echo
 	for _, w := range want {
 		if !strings.Contains(out, w) {
 			s.t.Errorf("%s: no %q in\n%s", line, w, out)

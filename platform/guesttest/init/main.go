@@ -22,7 +22,7 @@ import (
 )
 
 var commands = map[string]func(args []string) error{
-	"load": load, "unload": unload, "modules": modules, "devices": devices, "list": list, "cat": cat, "dmesg": dmesg, "sha": sha, "fill": fill,
+	"load": load, "unload": unload, "modules": modules, "devices": devices, "list": list, "cat": cat, "dmesg": dmesg, "sha": sha, "fill": fill, "write": write,
 	"random": random, "kexec": kexec, "hotplug": hotplug, "spin": spin, "say": say, "reboot": reboot, "off": off,
 }
 
@@ -187,6 +187,16 @@ func fill(args []string) error {
 	}
 	_, err = f.WriteAt(b, n[0])
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// write appends words to a file as a line.
+func write(args []string) error {
+	f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, strings.Join(args[1:], " "))
+	return errors.Join(err, f.Close())
 }
 
 // random prints bytes of a device.
