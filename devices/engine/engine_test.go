@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -634,6 +635,61 @@ func TestInterference(t *testing.T) {
 	for _, r := range []engine.Result{engine.OK, engine.Fault, engine.WasAborted} {
 		if ends[r] < 10 {
 			t.Errorf("jobs ended: %v", ends)
+		}
+	}
+}
+
+// TestDevices: an engine reaches no register, not even one that would take what it writes.
+func TestDevices(t *testing.T) {
+	b, _ := newCopier(t)
+	in := b.Flat(4)
+	b.Describe(inReg, in, 0, 0, 4)
+	b.Describe(outReg, enginetest.Memory{Addr: enginetest.EngineBase + engine.IntMask}, 0, 0, 0)
+	b.Set(rowsReg, 4<<16|1)
+	b.Set(engine.Control, engine.Start)
+	b.Finish()
+	b.Expect(engine.IntMask, 0)
+	b.Expect(engine.FaultInfo, engine.FaultValid|engine.FaultWrite|3<<engine.FaultResponseShift|1<<engine.FaultBufferShift)
+	b.Describe(inReg, enginetest.Memory{Addr: enginetest.EngineBase + engine.ID}, 0, 0, 4)
+	b.Describe(outReg, in, 0, 0, 0)
+	b.Set(engine.Control, engine.Start)
+	b.Finish()
+	b.Expect(engine.FaultInfo, engine.FaultValid|3<<engine.FaultResponseShift)
+	b.Expect(engine.FaultAddrLo, enginetest.EngineBase)
+}
+
+// TestLongestList has a list of as many entries as are allowed, with and without links, and one more.
+func TestLongestList(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		for _, links := range []int{0, 3} {
+			b, _ := newCopier(t)
+			const list = enginetest.RAMBase + 0x10_0000
+			entry := func(p []byte, addr, n uint32) []byte {
+				p = binary.LittleEndian.AppendUint32(p, addr)
+				return binary.LittleEndian.AppendUint32(p, n)
+			}
+			var p []byte
+			for i := range engine.MaxEntries + more - 1 {
+				if i < links {
+					p = entry(p, list+uint32(len(p))+8, engine.Link)
+				} else {
+					p = entry(p, enginetest.RAMBase+uint32(i), 1)
+				}
+			}
+			b.Fill(list, entry(p, enginetest.RAMBase, 1|engine.Last))
+			b.Describe(inReg, enginetest.Memory{Addr: list, Kind: engine.List32}, 0, 0, 0)
+			b.Describe(outReg, b.Flat(4096), 0, 0, 0)
+			b.Set(outReg, list-4096)
+			b.Set(rowsReg, 4<<16|1)
+			b.Set(engine.Control, engine.Start)
+			b.Finish()
+			want := engine.OK
+			if more > 0 {
+				want = engine.List
+			}
+			if result(b) != want {
+				t.Errorf("%d entries more, %d links: %v", more, links, result(b))
+			}
 		}
 	}
 }

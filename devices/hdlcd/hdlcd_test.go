@@ -88,7 +88,7 @@ func filled(m mode, r, g, b byte) []byte {
 }
 
 func TestResetValues(t *testing.T) {
-	b, d, _ := newBoard(t)
+	b, d, s := newBoard(t)
 	reset := map[int]uint32{hdlcd.Version: 0x1CDC0000, hdlcd.BusOptions: 0x408}
 	for range 2 {
 		for off := 0; off < 0x1000; off += 4 {
@@ -110,10 +110,17 @@ func TestResetValues(t *testing.T) {
 		if !b.IRQ.Level {
 			t.Error("no interrupt for vertical sync")
 		}
+		for _, n := d.Frame(); n == 0; _, n = d.Frame() {
+			b.Step()
+		}
 		d.Reset()
 		if b.IRQ.Level || b.Clock.Next() != vtime.Never {
 			t.Error("something goes on after reset")
 		}
+		if m, n := d.Frame(); m != nil || n != 0 {
+			t.Errorf("frame %d is shown after reset", n)
+		}
+		s.frames = nil
 	}
 	// INT_RAWSTAT can be set by software (DUI 0604, table B.3).
 	b.Set(hdlcd.IntRawStat, 0xFFFF_FFF8)

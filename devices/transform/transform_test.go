@@ -384,6 +384,8 @@ func TestParameters(t *testing.T) {
 		{"reserved mode", transform.Mode, 1 << 8, engine.Parameter}, {"mode without A", transform.Mode, transform.Bilinear, engine.Parameter},
 		{"alpha", transform.Alpha, 256, engine.Parameter}, {"fill", transform.Fill, 1 << 24, engine.Parameter},
 		{"crop outside", transform.CropPos, 9, engine.Parameter}, {"crop below", transform.CropPos, 9 << 16, engine.Parameter},
+		{"crop over the edge", transform.CropPos, 1, engine.Parameter}, {"crop over the lower edge", transform.CropPos, 1 << 16, engine.Parameter},
+		{"place over the lower edge", transform.DestPos, 1 << 16, engine.Parameter},
 		{"crop of no height", transform.CropSize, 3, engine.Parameter}, {"crop of no width", transform.CropSize, 3 << 16, engine.Parameter},
 		{"crop of all", transform.CropSize, 8 | 8<<16, engine.OK}, {"large crop", transform.CropSize, 0xFFFF_FFFF, engine.Parameter},
 		{"place outside", transform.DestPos, 8, engine.Parameter}, {"place too large", transform.DestSize, 9 | 8<<16, engine.Parameter},
@@ -501,6 +503,14 @@ func TestLargest(t *testing.T) {
 	if result(b) != engine.OK {
 		t.Fatal(result(b))
 	}
+	b.Set(transform.D+4, 4096|2305<<16)
+	b.Set(engine.Control, engine.Start)
+	if result(b) != engine.Parameter {
+		t.Errorf("one row more: %v", result(b))
+	}
+	b.Set(transform.D+4, 4096|2304<<16)
+	b.Set(engine.Control, engine.Start)
+	b.Finish()
 	const bytes, pixels = 4096 * 2304 * 2, 4096 * 2304
 	b.Expect(engine.BytesWritten, bytes)
 	b.Expect(engine.Elapsed, 1000+pixels+20480*bytes/65536)
