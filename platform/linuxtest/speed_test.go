@@ -170,6 +170,22 @@ func framed(b *testing.B, where board, list string) (time.Duration, uint64, stri
 	return d, n, line
 }
 
+// BenchmarkStart boots the kernel to the guest program and to power-off in this process, for profiles: the image is read already.
+func BenchmarkStart(b *testing.B) {
+	r := samples{}
+	for range b.N {
+		from := time.Now()
+		g := boot(b, board{abi: ffaABI, cpus: 1}, "gh.test=off", nil)
+		g.until("INIT")
+		r.add("ms/init", milliseconds(time.Since(from)))
+		g.ends()
+		r.add("ms/off", milliseconds(time.Since(from)))
+		r.add("million-insn", float64(g.m.Retired())/1e6)
+		g.m.Close()
+	}
+	r.report(b)
+}
+
 // BenchmarkMixedRate is the rate of instructions of the same workload.
 func BenchmarkMixedRate(b *testing.B) {
 	r := samples{}
