@@ -1,7 +1,5 @@
 package dmabuf
 
-import "slices"
-
 // Segment is one entry of a scatter list: Len bytes from the physical address Addr on. There is no IOMMU; a device addresses memory
 // as the bus does.
 type Segment struct{ Addr, Len uint64 }
@@ -184,9 +182,6 @@ func (c *Core) copy(dst, src, n uint64) error {
 	}
 	return nil
 }
-
-// Equal reports whether two scatter lists are the same.
-func Equal(a, b []Segment) bool { return slices.Equal(a, b) }
 
 // Total is the number of bytes in a scatter list.
 func Total(segs []Segment) uint64 {

@@ -248,6 +248,52 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// stuck is a file whose last reference cannot go, or of which no new one can be had.
+type stuck struct{ get, put error }
+
+func (s *stuck) Get() error { return s.get }
+func (s *stuck) Put() error { return s.put }
+
+// A file that refuses leaves each table and message as it was.
+func TestFileRefuses(t *testing.T) {
+	c := newCore(t)
+	b, _ := export(t, c, Segment{ram, page})
+	f := NewFiles(0)
+	s := new(stuck)
+	install(t, f, b, 0)
+	fd := install(t, f, s, 0)
+
+	s.get = normalworld.EBADF
+	_, err := f.Clone()
+	want(t, "fork", err, normalworld.EBADF)
+	_, err = f.Send(0, fd)
+	want(t, "send", err, normalworld.EBADF)
+	_, err = f.Dup(fd)
+	want(t, "dup", err, normalworld.EBADF)
+	want(t, "dup2", f.Dup2(fd, 7), normalworld.EBADF)
+	_, err = NewFiles(0).Fetch(f, fd)
+	want(t, "fetch", err, normalworld.EBADF)
+	if b.Refs() != 1 || f.Open() != 2 {
+		t.Errorf("%d references, %d descriptors", b.Refs(), f.Open())
+	}
+
+	s.get, s.put = nil, normalworld.EBUSY
+	m, err := f.Send(0, fd, 0)
+	ok(t, err)
+	want(t, "discard", m.Discard(), normalworld.EBUSY)
+	if m.Len() != 1 || b.Refs() != 1 {
+		t.Errorf("%d files left in the message, %d references", m.Len(), b.Refs())
+	}
+	want(t, "dup2 onto it", f.Dup2(0, fd), normalworld.EBUSY)
+	want(t, "close", f.Close(fd), normalworld.EBUSY)
+	if got, err := f.Lookup(fd); err != nil || got != s || b.Refs() != 1 || f.Open() != 2 {
+		t.Errorf("descriptor %v, %v; %d references, %d descriptors", got, err, b.Refs(), f.Open())
+	}
+	s.put = nil
+	ok(t, m.Discard())
+	ok(t, f.CloseAll())
+}
+
 // The file's access mode decides what may be mapped (mmap(2), EACCES).
 func TestAccessMode(t *testing.T) {
 	c := newCore(t)

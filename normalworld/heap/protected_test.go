@@ -1,6 +1,9 @@
 package heap
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"gatehouse/normalworld"
@@ -186,4 +189,81 @@ func TestReference(t *testing.T) {
 	r.ok(b.Put())
 	_, err = ReferenceTo(d, b)
 	want(t, "a released buffer", err, normalworld.EINVAL)
+}
+
+// guardedPool lets devices in by mapping, and keeps a list of who is in.
+type guardedPool struct {
+	*fakePool
+	refuse error
+	in     []string
+}
+
+func entry(dev *dmabuf.Device, segs []dmabuf.Segment, dir dmabuf.Direction) string {
+	return fmt.Sprintf("%s %v %x", dev.Name, dir, segs)
+}
+
+func (g *guardedPool) Admit(dev *dmabuf.Device, segs []dmabuf.Segment, dir dmabuf.Direction) error {
+	if g.refuse == nil {
+		g.in = append(g.in, entry(dev, segs, dir))
+	}
+	return g.refuse
+}
+
+func (g *guardedPool) Dismiss(dev *dmabuf.Device, segs []dmabuf.Segment, dir dmabuf.Direction) {
+	i := slices.Index(g.in, entry(dev, segs, dir))
+	g.in = slices.Delete(g.in, i, i+1) // who is not in makes this panic
+}
+
+// A pool that guards its memory admits a device for as long as a mapping lasts: neither a refusal nor a failure leaves anybody in.
+func TestGuard(t *testing.T) {
+	r := newRig(t)
+	g := &guardedPool{fakePool: newPool(t)}
+	r.ok(r.reg.RegisterProtected(new(tee), SecureVideoPlay, g))
+	b := r.alloc("protected,secure-video", page)
+	decoder, err := b.Attach(dmabuf.Device{Name: "decoder"})
+	r.ok(err)
+	display, err := b.Attach(dmabuf.Device{Name: "display"})
+	r.ok(err)
+	_, err = decoder.Map(dmabuf.FromDevice)
+	r.ok(err)
+	_, err = display.Map(dmabuf.ToDevice)
+	r.ok(err)
+	at := []dmabuf.Segment{{Addr: video, Len: page}}
+	if want := []string{fmt.Sprintf("decoder from-device %x", at), fmt.Sprintf("display to-device %x", at)}; !slices.Equal(g.in, want) {
+		t.Errorf("admitted %q, want %q", g.in, want)
+	}
+	_, err = display.Map(dmabuf.FromDevice)
+	want(t, "a second mapping", err, dmabuf.ErrMapTwice)
+	want(t, "another direction", display.Unmap(dmabuf.FromDevice), dmabuf.ErrUnmapDirection)
+	if len(g.in) != 2 {
+		t.Errorf("admitted %q after misuse", g.in)
+	}
+	r.ok(decoder.Unmap(dmabuf.FromDevice))
+	if len(g.in) != 1 || g.in[0] != fmt.Sprintf("display to-device %x", at) {
+		t.Errorf("admitted %q", g.in)
+	}
+	r.ok(display.Unmap(dmabuf.ToDevice))
+
+	g.refuse = normalworld.EACCES
+	_, err = decoder.Map(dmabuf.FromDevice)
+	want(t, "refused", err, normalworld.EACCES)
+	if _, _, mapped := decoder.Mapped(); mapped {
+		t.Error("mapped all the same")
+	}
+	g.refuse = nil
+	// A mapping that fails after the device was admitted, since the memory never becomes ready.
+	fence := r.core.NewTimeline("tee", "clear", nil).NewFence()
+	r.ok(b.Reservation().Add(fence, dmabuf.KernelUsage))
+	_, err = decoder.Map(dmabuf.FromDevice)
+	want(t, "never ready", err, normalworld.EDEADLK)
+	// One that the device cannot use.
+	narrow, err := b.Attach(dmabuf.Device{Name: "narrow", DMAMask: 1<<20 - 1})
+	r.ok(err)
+	_, err = narrow.Map(dmabuf.ToDevice)
+	want(t, "out of reach", err, dmabuf.ErrBounceRestricted)
+	if len(g.in) != 0 {
+		t.Errorf("still admitted: %q", g.in)
+	}
+	r.ok(fence.Signal())
+	r.ok(errors.Join(decoder.Detach(), display.Detach(), narrow.Detach(), b.Put()))
 }

@@ -155,6 +155,14 @@ func TestZero(t *testing.T) {
 	if !bytes.Equal(got, make([]byte, len(got))) || k.Now() != start+400 || a.Stats().ZeroedPages != 4 {
 		t.Errorf("cleared %v in %d ns, %+v", bytes.Equal(got, make([]byte, len(got))), k.Now()-start, a.Stats())
 	}
+	ok(t, k.Write(pa, []byte{1}))
+	ok(t, a.Zero(pa, 1))
+	if v, err := k.Load(pa, 8); err != nil || v != 0 || k.Now() != start+500 {
+		t.Errorf("%#x, %v after %d ns", v, err, k.Now()-start)
+	}
+	if m, err := a.AllocMovable(1, Flags{Zero: true}); err != nil || m.Order() != 1 || m.Free() != nil || a.Stats().ZeroedPages != 7 {
+		t.Errorf("movable: %v, %+v", err, a.Stats())
+	}
 	// Memory that the firewall has closed cannot be cleared, and is not given out.
 	free := a.FreePages()
 	for range 20 {
