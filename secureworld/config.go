@@ -145,6 +145,7 @@ func masters(ids ...uint8) (mask uint16) {
 //   - secure video playback: the crypto engine writes what it decrypts, decoder and transform read and write, the display reads;
 //   - trusted user interface: the display reads what trusted applications draw;
 //   - secure video recording: the camera writes, transform and encoder read and write, the crypto engine reads what it encrypts;
+//   - on demand for a user interface: nobody by itself. Clients may grant reading to the display;
 //   - on demand, the use case of this platform's own: nobody by itself. Clients may grant reading to the display, and reading and
 //     writing to the masters of the two video use cases.
 //
@@ -164,6 +165,8 @@ func DefaultConfig() Config {
 		Read:  with(bus.NSAIDHDLCD, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDEncoder),
 		Write: with(bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder),
 	}
+	onDemandUI := useCase(optee.UseCaseOnDemandUI, 1<<20, 0, 0)
+	onDemandUI.Grantable = memory.Access{Read: masters(bus.NSAIDHDLCD)}
 	return Config{
 		ABI: ABIBoth,
 		TZASC: TZASC{Enabled: true, Base: 0x0B00_0000, Action: firewall.ActionAbort,
@@ -182,6 +185,7 @@ func DefaultConfig() Config {
 					with(bus.NSAIDTransform, bus.NSAIDEncoder),
 					masters(bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder)),
 				onDemand,
+				onDemandUI,
 			},
 		},
 		CarveoutUse: optee.UseCaseSecureVideoPlay,

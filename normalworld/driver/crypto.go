@@ -3,6 +3,7 @@ package driver
 import (
 	"encoding/binary"
 
+	"gatehouse/normalworld"
 	"gatehouse/normalworld/dmabuf"
 	"gatehouse/normalworld/mem"
 )
@@ -35,7 +36,19 @@ type CryptoJob struct {
 	Length              uint32
 	IV                  [16]byte
 	Source, Dest        Buffer
+	// Parts divides the source, from its beginning on, into runs that are encrypted and runs that are copied as they are. Nil stands for one
+	// run of Length that is encrypted.
+	Parts []CryptoPart
 }
+
+// CryptoPart is a run of bytes of a source.
+type CryptoPart struct {
+	Length uint32
+	Copy   bool
+}
+
+// entryCopy is the flag of a list's entry that is copied (package devices/crypto, "A job").
+const entryCopy = 1 << 29
 
 // Crypto drives the crypto engine.
 type Crypto struct{ *Engine }
@@ -68,10 +81,53 @@ func (c *Crypto) program(j *Job, cj *CryptoJob) error {
 	for i := range 4 {
 		j.set(aesIV+4*uint64(i), binary.LittleEndian.Uint32(cj.IV[4*i:]))
 	}
-	if err := c.buffer(j, aesSource, cj.Source); err != nil {
+	if len(cj.Parts) > 0 {
+		if err := c.parts(j, cj); err != nil {
+			return err
+		}
+	} else if err := c.buffer(j, aesSource, cj.Source); err != nil {
 		return err
 	}
 	return c.buffer(j, aesDest, cj.Dest)
+}
+
+// parts makes the source's list with an entry for each piece of each part.
+func (c *Crypto) parts(j *Job, cj *CryptoJob) error {
+	var segs []dmabuf.Segment
+	var flags []uint32
+	at := uint64(cj.Source.Offset) // in the source's memory
+	for _, p := range cj.Parts {
+		flag := uint32(0)
+		if p.Copy {
+			flag = entryCopy
+		}
+		for left := uint64(p.Length); left > 0; {
+			pos, found := uint64(0), false
+			for _, s := range cj.Source.Segs {
+				if at < pos+s.Len {
+					n := min(left, pos+s.Len-at)
+					segs, flags = append(segs, dmabuf.Segment{Addr: s.Addr + at - pos, Len: n}), append(flags, flag)
+					at, left, found = at+n, left-n, true
+					break
+				}
+				pos += s.Len
+			}
+			if !found {
+				return normalworld.EINVAL
+			}
+		}
+	}
+	if len(segs) == 0 {
+		return normalworld.EINVAL
+	}
+	addr, err := c.flagged(j, segs, flags)
+	if err != nil {
+		return err
+	}
+	for i, v := range []uint32{uint32(addr), uint32(addr >> 32), kindList, 0, 0, 0} {
+		j.set(aesSource+4*uint64(i), v)
+	}
+	return nil
 }
 
 // Run does a job and waits for it.

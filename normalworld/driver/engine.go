@@ -230,7 +230,10 @@ func (e *Engine) buffer(j *Job, off uint64, b Buffer) error {
 }
 
 // list writes a scatter list to memory of its own, which goes when the job ends.
-func (e *Engine) list(j *Job, segs []dmabuf.Segment) (uint64, error) {
+func (e *Engine) list(j *Job, segs []dmabuf.Segment) (uint64, error) { return e.flagged(j, segs, nil) }
+
+// flagged is list with flags for each entry.
+func (e *Engine) flagged(j *Job, segs []dmabuf.Segment, flags []uint32) (uint64, error) {
 	p := make([]byte, len(segs)*entrySize)
 	for i, s := range segs {
 		if s.Len > 1<<32-1 {
@@ -238,8 +241,11 @@ func (e *Engine) list(j *Job, segs []dmabuf.Segment) (uint64, error) {
 		}
 		binary.LittleEndian.PutUint64(p[i*entrySize:], s.Addr)
 		binary.LittleEndian.PutUint32(p[i*entrySize+8:], uint32(s.Len))
+		if flags != nil {
+			binary.LittleEndian.PutUint32(p[i*entrySize+12:], flags[i])
+		}
 	}
-	binary.LittleEndian.PutUint32(p[(len(segs)-1)*entrySize+12:], entryLast)
+	p[len(p)-1] |= entryLast >> 24
 	order := mem.Order(uint64(len(p)))
 	if order > mem.MaxOrder {
 		return 0, normalworld.E2BIG

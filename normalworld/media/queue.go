@@ -278,6 +278,14 @@ func (q *Queue) Dequeue() (*VBuffer, error) {
 	return b, nil
 }
 
+// Peek is the buffer that Dequeue would take: it is mapped still.
+func (q *Queue) Peek() (*VBuffer, error) {
+	if len(q.done) == 0 {
+		return nil, ErrNone
+	}
+	return q.done[0], nil
+}
+
 // Ready reports whether a buffer can be dequeued (poll).
 func (q *Queue) Ready() bool { return len(q.done) > 0 }
 

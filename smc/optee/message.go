@@ -53,6 +53,8 @@ const (
 	UseCaseImplementation UseCase = 0x8000_0000
 	// UseCaseOnDemand: the pool admits no master by itself; clients grant them access by the grant application.
 	UseCaseOnDemand UseCase = UseCaseImplementation + 1
+	// UseCaseOnDemandUI is the same for a trusted user interface: only the display can be granted anything, and only reading.
+	UseCaseOnDemandUI UseCase = UseCaseImplementation + 2
 )
 
 func (u UseCase) String() string {
@@ -67,6 +69,8 @@ func (u UseCase) String() string {
 		return "secure-video-record"
 	case UseCaseOnDemand:
 		return "on-demand"
+	case UseCaseOnDemandUI:
+		return "on-demand-ui"
 	}
 	return hexString(uint64(u))
 }

@@ -168,7 +168,11 @@ type MapPool struct {
 // NewMapPool is a Policy. Where the secure world has no use case on demand it gives a pool without memory.
 func NewMapPool(d *Driver, c ProtmemConfig) heap.ProtectedPool {
 	p := &MapPool{BufferPool: BufferPool{d: d, c: c, lent: make(map[uint64]*tee.SHM)}}
-	if own, err := d.protmemConfig(optee.UseCaseOnDemand); err == nil {
+	use := optee.UseCaseOnDemand
+	if c.UseCase == optee.UseCaseTrustedUI {
+		use = optee.UseCaseOnDemandUI
+	}
+	if own, err := d.protmemConfig(use); err == nil {
 		p.c = *own
 	} else {
 		p.c.UseCase = 0

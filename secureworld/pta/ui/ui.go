@@ -138,7 +138,7 @@ func output(p *tee.Param) bool {
 // screen judges the memory of a frame: protected, and for the trusted user interface, whose masters can read at most.
 func (f *frame) screen(m *tee.Memref) optee.Result {
 	switch {
-	case m.UseCase() != optee.UseCaseTrustedUI:
+	case m.UseCase() != optee.UseCaseTrustedUI && m.UseCase() != optee.UseCaseOnDemandUI:
 		return optee.ErrorAccessDenied
 	case m.Size < f.size():
 		return optee.ErrorShortBuffer
