@@ -273,6 +273,14 @@ func simdThreeSameExtra(w uint32, in Inst) (Inst, bool) {
 		}
 		in, ok := simdRow{op, 1 << 2, 0}.arrange(w, in, size)
 		return in, ok && in.Opt == 16
+	case u == 1 && size == 1 && opcode == 15:
+		return simdRow{VBFDOT, 1 << 2, 0}.arrange(w, in, 2)
+	case u == 1 && size == 1 && opcode == 13:
+		in, ok := simdRow{VBFMMLA, 1 << 2, 0}.arrange(w, in, 2)
+		return in, ok && in.Opt == 16
+	case u == 1 && size == 3 && opcode == 15: // bit 30 selects lanes, all of the destination is written
+		in.Op, in.Size, in.Opt = [2]Op{VBFMLALB, VBFMLALT}[w>>30&1], 2, 16
+		return in, !isScalar(w)
 	case opcode >= 8 && opcode < 12 && u == 1:
 		in.Ra = uint8(opcode & 3)
 		return simdRow{VFCMLA, sizeHS | sizeD, 0}.arrange(w, in, size)
@@ -359,6 +367,8 @@ func simdTwoMisc(w uint32, in Inst) (Inst, bool) {
 		return simdRow{VSHLL, sizeBHS, 0}.half(w, in, size)
 	case opcode == 0b10110 && u == 0 && size < 2:
 		return simdRow{VFCVTN, sizeHS, 0}.half(w, in, 1+size)
+	case opcode == 0b10110 && u == 0 && size == 2:
+		return simdRow{VBFCVTN, 1 << 1, 0}.half(w, in, 1)
 	case opcode == 0b10110 && u == 1 && size == 1:
 		return simdRow{VFCVTXN, 1 << 2, 1 << 2}.half(w, in, 2)
 	case opcode == 0b10111 && u == 0 && size < 2:
@@ -507,6 +517,15 @@ func simdByElement(w uint32, in Inst) (Inst, bool) {
 	if u == 0 && opcode == 0b1111 && size&1 == 0 {
 		setIndex(2)
 		return simdRow{[2]Op{VSUDOTE, VUSDOTE}[size>>1], 1 << 2, 0}.arrange(w, in, 2)
+	}
+	if u == 0 && opcode == 0b1111 && size == 1 {
+		setIndex(2)
+		return simdRow{VBFDOTE, 1 << 2, 0}.arrange(w, in, 2)
+	}
+	if u == 0 && opcode == 0b1111 && size == 3 {
+		setIndex(1)
+		in.Op, in.Size, in.Opt = [2]Op{VBFMLALBE, VBFMLALTE}[w>>30&1], 2, 16
+		return in, !isScalar(w)
 	}
 	row := byElement[u<<4|opcode]
 	setIndex(size)

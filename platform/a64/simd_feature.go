@@ -17,10 +17,11 @@ const (
 	SM3                                 // FEAT_SM3
 	SM4                                 // FEAT_SM4
 	I8MM                                // FEAT_I8MM
+	BF16                                // FEAT_BF16
 )
 
 // AllSIMDFeatures is every extension of the group that this package decodes, FEAT_RDM included.
-const AllSIMDFeatures = I8MM<<1 - FP16 | RDM
+const AllSIMDFeatures = I8MM<<1 - FP16 | BF16 | RDM
 
 // simdFeatures gives the extensions that an instruction of the group belongs to.
 func simdFeatures(in *Inst) Features {
@@ -49,6 +50,8 @@ func simdFeatures(in *Inst) Features {
 		return DotProd
 	case op >= VUSDOT && op <= VUSMMLA:
 		return I8MM
+	case op >= VBFDOT && op <= BFCVT:
+		return BF16
 	case op == VSQRDMLAH, op == VSQRDMLSH, op == VSQRDMLAHE, op == VSQRDMLSHE:
 		return RDM
 	case op == VPMULL && in.Size == 3:

@@ -68,7 +68,7 @@ func fpOneSource(w uint32, in Inst, precision Op) (Inst, bool) {
 	case opcode < 8: // the low two bits are the type of the destination
 		in.Op = [4][4]Op{
 			{0, FCVTStoD, 0, FCVTStoH},
-			{FCVTDtoS, 0, 0, FCVTDtoH},
+			{FCVTDtoS, 0, BFCVT, FCVTDtoH},
 			{},
 			{FCVTHtoS, FCVTHtoD, 0, 0},
 		}[w>>22&3][opcode&3]

@@ -284,6 +284,17 @@ const (
 	VUMMLA
 	VUSMMLA
 
+	// BFloat16: Size is that of the destination lanes. Imm of the E forms is the lane, for VBFDOTE a pair of them.
+	VBFDOT
+	VBFDOTE
+	VBFMMLA
+	VBFMLALB
+	VBFMLALBE
+	VBFMLALT
+	VBFMLALTE
+	VBFCVTN
+	BFCVT
+
 	// Pairwise. VADDPD is the scalar form of ADDP.
 	VADDP
 	VSMAXP
@@ -828,6 +839,15 @@ var simdNames = [EndSIMD - FirstSIMD]string{
 	VUSDOT - FirstSIMD:      "usdot",
 	VUSDOTE - FirstSIMD:     "usdot",
 	VSUDOTE - FirstSIMD:     "sudot",
+	VBFDOT - FirstSIMD:      "bfdot",
+	VBFDOTE - FirstSIMD:     "bfdot",
+	VBFMMLA - FirstSIMD:     "bfmmla",
+	VBFMLALB - FirstSIMD:    "bfmlalb",
+	VBFMLALBE - FirstSIMD:   "bfmlalb",
+	VBFMLALT - FirstSIMD:    "bfmlalt",
+	VBFMLALTE - FirstSIMD:   "bfmlalt",
+	VBFCVTN - FirstSIMD:     "bfcvtn",
+	BFCVT - FirstSIMD:       "bfcvt",
 	VSMMLA - FirstSIMD:      "smmla",
 	VUMMLA - FirstSIMD:      "ummla",
 	VUSMMLA - FirstSIMD:     "usmmla",

@@ -15,14 +15,14 @@ type StopKind uint8
 const (
 	// StopBreakpoint: the next instruction is at an address of SetBreakpoints and was not executed.
 	StopBreakpoint StopKind = iota + 1
-	// StopWatchpoint: the last instruction accessed bytes of SetWatchpoints.
+	// StopWatchpoint: the next instruction accesses bytes of SetWatchpoints and was not executed.
 	StopWatchpoint
 )
 
 // Stop is a stop for the debugger.
 type Stop struct {
 	Kind StopKind
-	// Addr is the virtual address of the breakpoint, or of the first watched byte that was accessed.
+	// Addr is the virtual address of the breakpoint, or of the first watched byte that is accessed.
 	Addr uint64
 	// Write says that the access was a write.
 	Write bool
@@ -52,6 +52,7 @@ type debugger struct {
 	stop    Stop
 	stopped bool
 	over    bool // the next instruction is executed even if it is at a breakpoint
+	through bool // the instruction that is executed has stopped at a watchpoint before
 	deaf    bool // no interrupt is taken now
 	refund  bool // the loop counted the instruction that the stop kept it from
 }
@@ -69,8 +70,8 @@ func (c *CPU) SetBreakpoints(addrs []uint64) {
 	c.debugChanged()
 }
 
-// SetWatchpoints sets the virtual addresses whose accesses stop Run, behind the instruction that makes them. It replaces those
-// that were set.
+// SetWatchpoints sets the virtual addresses whose accesses stop Run and Step, before the instruction that makes them: as hardware does
+// it, and as GDB expects it of this architecture. It replaces those that were set.
 func (c *CPU) SetWatchpoints(w []Watch) {
 	c.dbg.watches = append(c.dbg.watches[:0], w...)
 	for i := range c.dbg.watches {
@@ -82,8 +83,8 @@ func (c *CPU) SetWatchpoints(w []Watch) {
 // Stopped gives the stop that Run returned for. While there is one, Run does nothing.
 func (c *CPU) Stopped() (Stop, bool) { return c.dbg.stop, c.dbg.stopped }
 
-// Resume ends a stop. The next instruction is executed even when it is at a breakpoint, and before any interrupt is taken, so that the
-// processor does not stop at the same place again.
+// Resume ends a stop. The next instruction is executed even when it is at a breakpoint, or makes the access that it stopped for, and
+// before any interrupt is taken, so that the processor does not stop at the same place again.
 func (c *CPU) Resume() {
 	c.dbg.stopped, c.dbg.over = false, true
 }
@@ -108,12 +109,13 @@ func (c *CPU) step(deaf bool) bool {
 	if !c.Runnable() || c.clock.Begin(1) == 0 {
 		return false
 	}
+	c.dbg.through = (c.dbg.stopped || c.dbg.over) && c.dbg.stop.Kind == StopWatchpoint
 	c.dbg.stopped, c.dbg.over, c.dbg.deaf = false, false, deaf
 	c.wakeUp()
 	c.began = c.clock.Now()
 	c.check = true
 	c.executeOne(true)
-	c.dbg.deaf = false
+	c.dbg.deaf, c.dbg.through = false, false
 	c.retired = c.now()
 	c.began = c.clock.Now()
 	return true
@@ -169,12 +171,22 @@ func (c *CPU) breakpointAt(pc uint64) bool {
 }
 
 // watch looks at an access of n bytes at va for watchpoints, before it is made. It returns false when the exception of one has been
-// taken. Pages that hold watched bytes are never in the TLB, so that their accesses come by here.
+// taken, or the debugger wants a stop. Pages that hold watched bytes are never in the TLB, so that their accesses come by here.
 func (c *CPU) watch(va, n uint64, acc mmu.Access, user bool) bool {
 	if !c.debug.watching || acc == mmu.Read && c.debug.compares {
 		return true
 	}
 	if !c.watchpoint(va, n, acc, user) {
+		return false
+	}
+	return !c.stopsAtWatch(va, n, acc)
+}
+
+// stopsAtWatch stops the processor when the debugger watches an access of n bytes at va. The instruction must then end as if it had
+// taken an exception; it is executed again when the processor goes on. One that cannot be repeated after its first access asks for
+// all of its accesses before.
+func (c *CPU) stopsAtWatch(va, n uint64, acc mmu.Access) bool {
+	if c.dbg.through {
 		return false
 	}
 	at := untagged(va)
@@ -185,10 +197,11 @@ func (c *CPU) watch(va, n uint64, acc mmu.Access, user bool) bool {
 		}
 		if first, ok := w.overlap(at, n); ok {
 			c.stopFor(Stop{StopWatchpoint, first, acc == mmu.Write})
-			break
+			c.dbg.refund, c.debug.took = true, true
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // watchedPage reports whether a watchpoint covers bytes of the page that holds va.

@@ -237,7 +237,7 @@ func TestWatchpoint(t *testing.T) {
 			r.c.Resume()
 			s, ok := r.untilStop(1000)
 			if ok {
-				if r.c.PC != testCode+6*4 {
+				if r.c.PC != testCode+5*4 {
 					t.Errorf("%s: stopped at %#x", c.name, r.c.PC)
 				}
 				r.c.Resume()
@@ -279,7 +279,7 @@ func TestWatchpointStoreExclusive(t *testing.T) {
 	r.put(testCode, append(load64(1, testData), 0xc85f7c22 /* ldxr x2, [x1] */, 0xc8037c24 /* stxr w3, x4, [x1] */, hvcOff)...)
 	r.c.Reset(testCode, 0, 1)
 	r.c.SetWatchpoints([]Watch{{testData, 8, true, false}})
-	if s, ok := r.untilStop(1000); !ok || r.c.PC != testCode+16 || s.Write {
+	if s, ok := r.untilStop(1000); !ok || r.c.PC != testCode+12 || s.Write {
 		t.Fatalf("the load: %+v %v at %#x", s, ok, r.c.PC)
 	}
 	r.c.Resume()

@@ -419,6 +419,10 @@ func (c *CPU) storeExclusive(in *a64.Inst, va uint64, size int) bool {
 				}
 			}
 			if lo == m.lo && hi == m.hi {
+				if c.stopsAtWatch(va, uint64(total), mmu.Write) {
+					c.exclusive = m
+					return false
+				}
 				if !c.store(va, size, c.X[in.Rd]) || in.Op == a64.STXP && !c.store(va+uint64(size), size, c.X[in.Ra]) {
 					return false
 				}
@@ -444,6 +448,9 @@ func (c *CPU) compareAndSwapPair(in *a64.Inst, va uint64, size int) bool {
 	}
 	mask := ^uint64(0) >> (64 - 8*size)
 	if lo == c.X[in.Rm]&mask && hi == c.X[in.Rm+1]&mask {
+		if c.stopsAtWatch(va, 2*uint64(size), mmu.Write) {
+			return false
+		}
 		if !c.store(va, size, c.X[in.Rd]) || !c.store(va+uint64(size), size, c.X[in.Rd+1]) {
 			return false
 		}

@@ -18,9 +18,9 @@ func (c *CPU) Run() {
 	c.began = c.clock.Now()
 	c.check = true
 	if c.dbg.over && c.waiting == running {
-		c.dbg.over, c.dbg.deaf = false, true
+		c.dbg.over, c.dbg.deaf, c.dbg.through = false, true, c.dbg.stop.Kind == StopWatchpoint
 		c.executeOne(true)
-		c.dbg.deaf = false
+		c.dbg.deaf, c.dbg.through = false, false
 	}
 	for c.waiting == running && !c.dbg.stopped && c.clock.Left() > 0 {
 		if c.debug.stepping {

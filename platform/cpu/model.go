@@ -88,7 +88,7 @@ func (c *CPU) idRegister(key uint16) uint64 {
 			has(a64.FlagM, 52, 1) + has(a64.FlagM2, 52, 1)
 	case sysIDAA64ISAR1EL1:
 		return has(a64.DPB, 0, 2) | has(a64.PAuth, 4, 1) | has(a64.PAuth, 24, 1) | has(a64.JSCVT, 12, 1) | has(a64.FCMA, 16, 1) | has(a64.LRCPC, 20, 1) + has(a64.LRCPC2, 20, 1) |
-			has(a64.FRINTTS, 32, 1) | has(a64.SB, 36, 1) | has(a64.I8MM, 52, 1)
+			has(a64.FRINTTS, 32, 1) | has(a64.SB, 36, 1) | has(a64.BF16, 44, 1) | has(a64.I8MM, 52, 1)
 	case sysIDAA64MMFR0EL1:
 		// 16-bit ASIDs, no mixed endianness, Secure memory, granules of 4, 16 and 64 KiB.
 		v := uint64(2<<4 | 1<<20)

@@ -16,7 +16,7 @@ var operations = table()
 
 func table() (t [a64.FirstSIMDMem - a64.FirstSIMD]operation) {
 	for _, group := range []map[a64.Op]operation{
-		scalarOps(), convertOps(), integerOps(), shiftOps(), multiplyOps(), permuteOps(), floatOps(), cryptoOps(),
+		scalarOps(), convertOps(), integerOps(), shiftOps(), multiplyOps(), permuteOps(), floatOps(), bfloatOps(), cryptoOps(),
 	} {
 		for op, f := range group {
 			t[op-a64.FirstSIMD] = f

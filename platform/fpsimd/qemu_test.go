@@ -64,24 +64,6 @@ var groups = []group{
 	{"all", 0x0e000000, 0x0e000000},
 }
 
-// beyond tells the instructions of extensions that QEMU has and that package a64 does not decode: FEAT_BF16.
-func beyond(w uint32) bool {
-	for _, p := range []struct{ mask, bits uint32 }{
-		{0xbfe0fc00, 0x2e40fc00}, // BFDOT
-		{0xbfc0f400, 0x0f40f000}, // BFDOT (by element)
-		{0xffe0fc00, 0x6e40ec00}, // BFMMLA
-		{0xbfe0fc00, 0x2ec0fc00}, // BFMLALB, BFMLALT
-		{0xbfc0f400, 0x0fc0f000}, // BFMLALB, BFMLALT (by element)
-		{0xbffffc00, 0x0ea16800}, // BFCVTN
-		{0xfffffc00, 0x1e634000}, // BFCVT
-	} {
-		if w&p.mask == p.bits {
-			return true
-		}
-	}
-	return false
-}
-
 // lenient tells words that are reserved but that QEMU 7.2 executes, since it does not look at all bits.
 func lenient(w uint32) bool {
 	return w&0xbf7e4c00 == 0x0e704800 || // FMAXNMV and its kind, half precision, with bit 22 set
@@ -213,7 +195,7 @@ func TestQEMU(t *testing.T) {
 				if in := a64.Decode(w, a64.AllFeatures); in.Op >= a64.FirstSIMD && in.Op < a64.FirstSIMDMem {
 					kind, limit = 1, allocated
 				}
-				if count[kind] == limit || beyond(w) || lenient(w) || kind == 0 && stopsQEMU(w) {
+				if count[kind] == limit || lenient(w) || kind == 0 && stopsQEMU(w) {
 					continue
 				}
 				count[kind]++
@@ -246,7 +228,7 @@ func TestFeatures(t *testing.T) {
 			for len(words) < 30_000 {
 				g := groups[len(words)%len(groups)]
 				w := rng.Uint32()&^g.mask | g.bits
-				if in := a64.Decode(w, a64.AllFeatures); in.Op == a64.UDF && (lenient(w) || stopsQEMU(w)) || beyond(w) {
+				if in := a64.Decode(w, a64.AllFeatures); in.Op == a64.UDF && (lenient(w) || stopsQEMU(w)) {
 					continue
 				}
 				words = append(words, w)

@@ -4,6 +4,10 @@ import "math/bits"
 
 // add is FPAdd, and FPSub when negate is set. The sign of a NaN b is never changed.
 func (e *Env) add(f format, a, b uint64, negate bool) uint64 {
+	return e.addRounded(f, e.Rounding(), a, b, negate)
+}
+
+func (e *Env) addRounded(f format, r Rounding, a, b uint64, negate bool) uint64 {
 	x, y := e.unpack(f, a), e.unpack(f, b)
 	if nan, ok := e.processNaNs(f, x, y, a, b); ok {
 		return nan
@@ -18,12 +22,11 @@ func (e *Env) add(f format, a, b uint64, negate bool) uint64 {
 		}
 		return f.infinity(x.neg)
 	}
-	return e.sum(f, x, y)
+	return e.sum(f, r, x, y)
 }
 
 // sum adds two numbers that are finite or zero and rounds once.
-func (e *Env) sum(f format, x, y number) uint64 {
-	r := e.Rounding()
+func (e *Env) sum(f format, r Rounding, x, y number) uint64 {
 	switch {
 	case x.class == zero && y.class == zero:
 		if x.neg == y.neg {
@@ -60,6 +63,10 @@ func (e *Env) sum(f format, x, y number) uint64 {
 
 // mul is FPMul, and FPMulX when extended is set (zero times infinity is then 2).
 func (e *Env) mul(f format, a, b uint64, extended bool) uint64 {
+	return e.mulRounded(f, e.Rounding(), a, b, extended)
+}
+
+func (e *Env) mulRounded(f format, r Rounding, a, b uint64, extended bool) uint64 {
 	x, y := e.unpack(f, a), e.unpack(f, b)
 	if nan, ok := e.processNaNs(f, x, y, a, b); ok {
 		return nan
@@ -86,7 +93,7 @@ func (e *Env) mul(f format, a, b uint64, extended bool) uint64 {
 	if lo != 0 {
 		hi |= 1
 	}
-	return e.round(f, e.Rounding(), neg, exp, hi)
+	return e.round(f, r, neg, exp, hi)
 }
 
 // div is FPDiv.

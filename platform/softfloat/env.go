@@ -40,6 +40,7 @@ const (
 	RoundZero                    // towards zero
 	RoundTieAway                 // to nearest, ties away from zero; integer results only
 	RoundOdd                     // inexact results get an odd last bit (FCVTXN)
+	roundOddInf                  // the same, and overflow gives infinity (BFDOT)
 )
 
 // Rounding is the rounding mode that FPCR.RMode selects.
@@ -64,7 +65,7 @@ func (r Rounding) increments(neg, odd bool, rest uint64) bool {
 		return rest != 0 && !neg
 	case RoundDown:
 		return rest != 0 && neg
-	case RoundOdd:
+	case RoundOdd, roundOddInf:
 		return rest != 0 && !odd
 	}
 	return false
@@ -74,7 +75,7 @@ func (r Rounding) increments(neg, odd bool, rest uint64) bool {
 // rather than the largest finite number.
 func (r Rounding) overflowsToInf(neg bool) bool {
 	switch r {
-	case RoundTieEven, RoundTieAway:
+	case RoundTieEven, RoundTieAway, roundOddInf:
 		return true
 	case RoundUp:
 		return !neg

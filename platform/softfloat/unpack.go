@@ -8,6 +8,7 @@ type format uint
 
 const (
 	half   format = 5<<8 | 10
+	bfloat format = 8<<8 | 7
 	single format = 8<<8 | 23
 	double format = 11<<8 | 52
 )
