@@ -35,7 +35,7 @@ const (
 	Stepped
 	// AtBreakpoint is the address of a breakpoint, whose instruction has not been executed.
 	AtBreakpoint
-	// AtWatchpoint is an access to watched memory, made by the instruction that was executed last.
+	// AtWatchpoint is an instruction that accesses watched memory, and has not been executed.
 	AtWatchpoint
 )
 
@@ -92,8 +92,8 @@ func (m *Machine) Pause() {
 // LastStop is the stop that was reported last.
 func (m *Machine) LastStop() Stop { return m.control.stop }
 
-// Resume lets the machine go on. Processors without an action continue. An instruction at a breakpoint is executed first where the
-// machine stopped there or was stepped there.
+// Resume lets the machine go on. Processors without an action continue. An instruction at a breakpoint or watchpoint is executed
+// first where the machine stopped there or was stepped there.
 func (m *Machine) Resume(actions ...Action) {
 	k := &m.control
 	for i, c := range m.cpus {

@@ -57,7 +57,7 @@ func appears(t *testing.T, path string) {
 	t.Fatalf("%s never came", path)
 }
 
-// runGDB has GDB execute a script and gives what it prints.
+// runGDB has GDB execute a script without an error, and gives what it prints.
 func runGDB(t *testing.T, script string, args ...string) string {
 	t.Helper()
 	path := tempFile(t, "script.gdb", []byte("set pagination off\nset confirm off\nset width 0\nset style enabled off\nset debuginfod enabled off\n"+script))
@@ -367,5 +367,58 @@ func TestGDBAddress(t *testing.T) {
 	gatehouse("boot", "-kernel", "image:hello", "-gdb", address).refused(t, "-gdb "+address)
 	if !slices.Contains([]int{statusTimeout}, gatehouse("boot", "-kernel", "image:hello", "-S", "-timeout", "300ms").status) {
 		t.Error("-S does not stop it")
+	}
+}
+
+// TestGDBLikeQEMU has GDB execute one script here and on QEMU: steps, registers, memory, breakpoints and watchpoints come out the
+// same.
+func TestGDBLikeQEMU(t *testing.T) {
+	needTool(t, "gdb-multiarch", "qemu-system-aarch64")
+	elf := debuggable(t)
+	state := `printf "pc %lx sp %lx cpsr %x`
+	args := ", $pc, $sp, $cpsr"
+	for i := range 31 {
+		state += fmt.Sprintf(" x%d %%lx", i)
+		args += fmt.Sprintf(", $x%d", i)
+	}
+	state += `\n"` + args
+	script := []string{"x/4i $pc", "x/8xw $pc", "p/x $x0", "p $v0.q.u"}
+	// Steps in the assembly at the beginning and in C, a variable by its address and by its watchpoint, a finished function.
+	for range 40 {
+		script = append(script, "stepi", state)
+	}
+	script = append(script, "break image_main", "continue", "p $pc", "p $sp", "delete", "next", "next", "bt 2", "tbreak print", "continue", "info args", "x/s format", "finish", "info breakpoints",
+		"watch locked_count if locked_count >= 15", "continue", "x/6i $pc - 12", "p locked_count", "delete",
+		"set var lse_count = 77", "p lse_count", "x/2xw &lse_count", "set var $x7 = 0x1122334455667788", "p/x $x7", "set var $v1.d.u[0] = 5", "p $v1.d.u",
+		"kill")
+	run := func(path string) string {
+		appears(t, path)
+		lines := append([]string{"target remote " + path}, script...)
+		text := runGDB(t, strings.Join(lines, "\n")+"\n", elf)
+		// QEMU numbers its processes.
+		return strings.Replace(text, "(process 1)", "(Remote target)", 1)
+	}
+	here := socket(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	wait := background("boot", "-kernel", elf, "-M", "virt,secure-world=none", "-smp", "1", "-S", "-gdb", "unix:"+here, "-timeout", "100s", "-monitor", "none")
+	got := run(here)
+	if r := wait(); r.status != statusOK {
+		t.Errorf("%+v", r)
+	}
+	there := socket(t)
+	qemu := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max,pauth=off,sve=off", "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "none", "-kernel", elf, "-S",
+		"-gdb", "unix:"+there+",server=on,wait=off")
+	if err := qemu.Start(); err != nil {
+		t.Fatal(err)
+	}
+	want := run(there)
+	cancel()
+	_ = qemu.Wait()
+	if got != want {
+		t.Error(difference(got, want))
+	}
+	if n := strings.Count(got, "\n"); n < 100 {
+		t.Errorf("%d lines\n%s", n, got)
 	}
 }

@@ -288,6 +288,32 @@ func TestWatchpointStoreExclusive(t *testing.T) {
 	}
 }
 
+// A stop before the second half of an access of two registers leaves the first half unwritten, and the monitor as it was.
+func TestWatchpointPair(t *testing.T) {
+	r := newRig(t)
+	code := append(load64(1, testData), movz(4, 0x11, 0), movz(5, 0x22, 0), movz(6, 0x11, 0), movz(7, 0x22, 0), movz(8, 0x33, 0), movz(9, 0x44, 0))
+	pair := uint64(len(code))
+	r.put(testCode, append(code, 0xc87f2c2a /* ldxp x10, x11, [x1] */, 0xc8231424 /* stxp w3, x4, x5, [x1] */, 0x48267c28 /* casp x6, x7, x8, x9, [x1] */, hvcOff)...)
+	r.c.Reset(testCode, 0, 1)
+	r.c.X[3] = 7
+	r.c.SetWatchpoints([]Watch{{testData + 8, 8, false, true}})
+	memory := func() (v [2]uint64) {
+		for i := range v {
+			v[i], _ = r.bus.Load(testData+8*uint64(i), 8, bus.Attr{})
+		}
+		return v
+	}
+	for i, want := range [][2]uint64{{0, 0}, {0x11, 0x22}} {
+		if s, ok := r.untilStop(1000); !ok || s != (Stop{StopWatchpoint, testData + 8, true}) || r.c.PC != testCode+4*(pair+1+uint64(i)) || memory() != want {
+			t.Fatalf("%d: %+v %v at %#x, memory %#x", i, s, ok, r.c.PC, memory())
+		}
+		r.c.Resume()
+	}
+	if s, ok := r.untilStop(1000); ok || r.c.X[3] != 0 || memory() != [2]uint64{0x33, 0x44} {
+		t.Errorf("%+v, status %d, memory %#x", s, r.c.X[3], memory())
+	}
+}
+
 // Poke writes what the processor then executes and reads, through a translation that does not let it write, and is stopped by the
 // firewall and the end of RAM.
 func TestPoke(t *testing.T) {

@@ -270,9 +270,12 @@ func TestRunControl(t *testing.T) {
 		"C05", stop, "p20", le(start+12), "p0", le(4),
 		"z0,4008000c,4", "OK",
 		"Z2,40080104,4", "OK", // the upper half of what str writes
-		"vCont;c", "T05thread:01;core:0;watch:40080104;", "p20", le(start+16), "p0", le(4), "m40080100,1", "04",
+		// It stands before the store that the breakpoint was at, and the store has not been made.
+		"vCont;c", "T05thread:01;core:0;watch:40080104;", "p20", le(start+12), "p0", le(4), "m40080100,1", "03",
+		"s", stop, "p20", le(start+16), "m40080100,1", "04",
+		"vCont;s", stop, "vCont;s", stop, "s", "T05thread:01;core:0;watch:40080104;", "p20", le(start+12), "p0", le(5), "m40080100,1", "04",
 		"z2,40080104,4", "OK", "Z3,40080100,8", "OK", "Z4,40080100,1", "OK",
-		"c", "T05thread:01;core:0;awatch:40080100;", "p0", le(5),
+		"c", "T05thread:01;core:0;awatch:40080100;", "p20", le(start+12), "p0", le(6), "m40080100,1", "05",
 		"z4,40080100,1", "OK",
 	)
 	// Nothing reads what is watched: it runs until it is interrupted.
