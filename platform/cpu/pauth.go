@@ -222,7 +222,7 @@ func (c *CPU) pac(ptr, modifier uint64, key uint8) uint64 {
 	return e.pac
 }
 
-// QARMA-64 with five rounds and the S-box sigma 1 (ComputePAC; R. Avanzi, "The QARMA Block Cipher Family").
+// QARMA-64 with five rounds and the S-box sigma 2 (ComputePAC; R. Avanzi, "The QARMA Block Cipher Family").
 const qarmaAlpha = 0xc0ac29b7c97c50dd
 
 var (
