@@ -53,7 +53,8 @@ type Options struct {
 	UseCase Name
 	// Frames is how many frames are processed (those of the clip, or 24).
 	Frames int
-	// InFlight is how many buffers there are between two stages, 1 to 16 (3).
+	// InFlight is how many buffers there are between two stages, 1 to 16 (2). Under the policies buffer and map each of them may take one of
+	// the controller's eight regions.
 	InFlight int
 	// Heap is the dma-heap that the buffers come from (that of the use case).
 	Heap string
@@ -182,7 +183,7 @@ func Run(l *lab.Lab, o Options) (*Result, error) {
 		return nil, fmt.Errorf("%w: %d frames: want 1 to 1000000", ErrOption, o.Frames)
 	}
 	if r.o.InFlight == 0 {
-		r.o.InFlight = 3
+		r.o.InFlight = 2
 	}
 	if r.o.Heap == "" {
 		r.o.Heap = id.String()

@@ -122,7 +122,7 @@ func clearSample(t *testing.T, s *usecase.Sample) image.Image {
 // What stands on the screen at the end is the last frame of the clip, as image/jpeg decodes it: however it was decrypted.
 func TestPicture(t *testing.T) {
 	for _, engine := range []bool{false, true} {
-		m, l := boot(t, lab.FFA, lab.Map, usecase.Playback)
+		m, l := boot(t, lab.FFA, lab.Static, usecase.Playback)
 		o := options(m, usecase.Playback)
 		o.Engine, o.Frames, o.Spy, o.InFlight = engine, 7, nil, 8
 		if _, err := usecase.Run(l, o); err != nil {

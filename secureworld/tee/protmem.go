@@ -49,6 +49,8 @@ func (s *Service) carveout(id uint64) (use *UseCase, pool *memory.Object) {
 			r = 0
 		case uint64(u.ID) == id:
 			r = 3
+		case id >= uint64(optee.UseCaseSecureVideoPlay) && id <= uint64(optee.UseCaseSecureVideoRecord):
+			r = 0 // a client that names its use case wants no other's masters
 		case u.ID == optee.UseCaseSecureVideoPlay:
 			r = 2
 		}
