@@ -7,7 +7,7 @@ import (
 	"gatehouse/secureworld/memory"
 )
 
-// Describe writes the state of the secure world for a user: partitions, memory transactions, and who owns the normal world's
+// Describe writes the state of the secure world for a user: partitions, memory transactions, OP-TEE's sessions, and who owns the normal world's
 // memory. Nothing changes by it.
 func (w *World) Describe(out io.Writer) {
 	if w.space == nil {
@@ -18,6 +18,12 @@ func (w *World) Describe(out io.Writer) {
 		w.spmc.Describe(out)
 	} else {
 		fmt.Fprintln(out, "FF-A: not served")
+	}
+	if w.service != nil {
+		w.service.Describe(out)
+	}
+	if w.optee != nil {
+		w.optee.Describe(out)
 	}
 	fmt.Fprintln(out, "memory of the normal world:")
 	w.space.Walk(func(r memory.Range, p memory.Page) {

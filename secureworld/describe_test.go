@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gatehouse/ffa"
+	"gatehouse/smc/optee"
 )
 
 func (r *rig) described() string {
@@ -47,4 +48,30 @@ func TestDescribe(t *testing.T) {
 	if got := r.described(); strings.Contains(got, fmt.Sprintf("handle %#x: ", lent)) || strings.Contains(got, " Owner-NA\n") {
 		t.Errorf("after the reclaim\n%s", got)
 	}
+}
+
+// Sessions, calls under way and what is registered over the SMC ABI are described, over each way to OP-TEE.
+func TestDescribeOPTEE(t *testing.T) {
+	everyWay(t, func(t *testing.T, c *caller) {
+		s := c.open(optee.ProbeUUID())
+		call := c.begin(1, invokeArg(s, optee.ProbeCmdSleep, in(1, 0, 0)))
+		before := c.state()
+		got := c.described()
+		if c.state() != before {
+			t.Error("describing changes the state")
+		}
+		for _, want := range []string{"OP-TEE: 1 of ", fmt.Sprintf("session %d: application %v, busy\n", s, optee.ProbeUUID())} {
+			if !strings.Contains(got, want) {
+				t.Errorf("no %q in\n%s", want, got)
+			}
+		}
+		if c.byFFA == strings.Contains(got, "FF-A: not served") || c.fid == 0x3200_0013 && !strings.Contains(got, "over the SMC ABI: ") {
+			t.Error(got)
+		}
+		call.answer(0)
+		c.want("call", call.finish(), optee.Success, optee.OriginTEE)
+		if got := c.described(); !strings.Contains(got, "OP-TEE: 0 of ") || strings.Contains(got, "busy") {
+			t.Error(got)
+		}
+	})
 }
