@@ -136,3 +136,26 @@ func TestHeapStays(t *testing.T) {
 		t.Errorf("the heap grew from %d to %d bytes in %d cycles", before, after, cycles)
 	}
 }
+
+// Granting a master access to a page of a pool and revoking it, with the controller that it reprograms. In the middle the pool falls
+// apart, at an end it is cut once, and to all of it the grant changes one register.
+func BenchmarkGrantRevoke(b *testing.B) {
+	for _, w := range twoWays {
+		for _, at := range []struct {
+			name     string
+			first, n uint64
+		}{{"middle", 5, 1}, {"end", 0, 1}, {"whole", 0, 16}} {
+			b.Run(w.name+"/"+at.name, func(b *testing.B) {
+				c := newCaller(b, w)
+				s, p := c.open(optee.GrantUUID()), c.demand(16)
+				grant, revoke := grantArg(s, p.part(at.first, at.n), 4, rd|wr), revokeArg(s, p.part(at.first, at.n), 4, rd|wr)
+				b.ReportAllocs()
+				for b.Loop() {
+					if c.call1(grant).Ret != 0 || c.call1(revoke).Ret != 0 {
+						b.Fatal("refused")
+					}
+				}
+			})
+		}
+	}
+}
