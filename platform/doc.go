@@ -4,6 +4,7 @@
 // which runs until the guest powers it off or [Machine.Run]'s context ends. A machine is a value: any number of them live in one
 // process, and two runs of the same one are the same to the byte.
 //
-// Read config.go, then board.go (memory map and wiring), run.go (time and turns), boot.go (images and device tree). The parts are
-// packages of their own: bus, vtime, event, a64, fpsimd, softfloat, mmu, cpu, loader below this one, the devices in devices.
+// Read config.go, then board.go (memory map and wiring), run.go (time and turns), control.go (stops and steps for debuggers),
+// boot.go (images and device tree). The parts are packages of their own: bus, vtime, event, a64, fpsimd, softfloat, mmu, cpu,
+// loader, gdb, monitor below this one, the devices in devices.
 package platform

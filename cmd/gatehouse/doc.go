@@ -5,5 +5,6 @@
 // gatehouse's own messages on standard error, and an exit status. The machine is package platform, the secure world package
 // secureworld, the bundled images package images: nothing of them is here.
 //
-// Read main.go (subcommands), options.go (what describes a machine), boot.go, console.go (the terminal), demo.go.
+// Read main.go (subcommands), options.go (what describes a machine), boot.go, console.go (the terminal), gdb.go and
+// monitor.go (debuggers), demo.go.
 package main

@@ -362,6 +362,31 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// A reset leaves a stopped machine stopped, at its beginning, and breakpoints and watchpoints as they are.
+func TestReset(t *testing.T) {
+	r := newRig(t, 1, loop)
+	c := r.connect()
+	stop := "T05thread:01;core:0;"
+	c.want("Z1,40080010,4", "OK", "Z2,40080100,8", "OK")
+	for range 3 {
+		c.want("c", "T05thread:01;core:0;watch:40080100;", "c", stop, "p20", le(start+16), "p0", le(1))
+		if err := r.m.Do(t.Context(), r.m.RequestReset); err != nil {
+			t.Fatal(err)
+		}
+		c.want("p20", le(start), "m40080100,8", le(0))
+	}
+	// In the middle of a run, too.
+	c.want("z1,40080010,4", "OK", "z2,40080100,8", "OK", "Z1,40080000,4", "OK")
+	c.send("c")
+	if err := r.m.Do(t.Context(), r.m.RequestReset); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.reply(); got != stop {
+		t.Errorf("%q", got)
+	}
+	c.want("p20", le(start))
+}
+
 // The end of the machine is told, with its status.
 func TestExit(t *testing.T) {
 	code := words(
