@@ -7,5 +7,5 @@
 // (DDI 0504).
 //
 // Read config.go, then world.go (the dispatcher), smccc.go and psci.go. The SPMC is in spmc, OP-TEE's service in tee, its
-// applications in pta, page ownership in memory, the policy of the controller in firewall.
+// applications in pta, page ownership in memory, the policy of the controller in firewall, the crypto engine's driver in aes.
 package secureworld

@@ -9,6 +9,6 @@
 // Nothing about it is anywhere else, so that a machine can be saved while calls are under way.
 //
 // Read service.go (the messages), thread.go and rpc.go (how calls go on), session.go, pta.go and params.go (what applications
-// see), notify.go, protmem.go, then ffa.go, smc.go and shm.go (the transports). Its tests stand in package secureworld, before a
+// see), notify.go, protmem.go, grant.go, then ffa.go, smc.go and shm.go (the transports). Its tests stand in package secureworld, before a
 // TZC-400 and memory.
 package tee
