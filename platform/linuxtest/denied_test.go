@@ -15,6 +15,7 @@ import (
 // Masters as the board has them. A processor's AXI identity is its number.
 var (
 	apAttr     = bus.Attr{NSAID: bus.NSAIDAP, Privileged: true}
+	dmaAttr    = bus.Attr{NSAID: bus.NSAIDDMA, ID: 0x50}
 	virtioAttr = bus.Attr{NSAID: bus.NSAIDVirtio, ID: 0x60}
 )
 

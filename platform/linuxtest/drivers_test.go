@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/platform"
+	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/secureworld"
 )
@@ -44,11 +45,16 @@ func TestDrivers(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			g := boot(t, tc.board, "gh.test=all", nil)
+			w := &watcher{g: g}
+			g.events.Attach(event.Protmem, w)
 			from := g.parsed
 			if passed := g.verdict(from, g.until("DONE ")); passed < tc.least {
 				t.Errorf("%d checks, want %d", passed, tc.least)
 			}
 			g.ends()
+			if least := 600; tc.board.carveout == 0 && (w.protected < least || w.released != w.protected) || tc.board.carveout != 0 && tc.board.abi == smcABI && w.protected != 0 {
+				t.Errorf("%d pools were protected, %d released", w.protected, w.released)
+			}
 			for _, text := range tc.says {
 				if !bytes.Contains(g.log, []byte(text)) {
 					t.Errorf("the console does not say %q", text)
@@ -57,6 +63,54 @@ func TestDrivers(t *testing.T) {
 		})
 	}
 }
+
+// watcher looks at protected memory as a processor and as the DMA controller do, at the moments in which it begins to be protected and
+// ends to be: from the first they are denied on all of it, and after the second they read zeros.
+type watcher struct {
+	g                   *guest
+	protected, released int
+	buf                 [1 << 20]byte
+}
+
+func (w *watcher) Emit(e *event.Event) {
+	if e.Name != "PROTECT" && e.Name != "RELEASE" {
+		return
+	}
+	var base, size uint64
+	for _, f := range e.Fields {
+		switch f.Key {
+		case "base":
+			base = f.Num
+		case "size":
+			size = f.Num
+		}
+	}
+	for _, a := range []bus.Attr{apAttr, dmaAttr} {
+		p := w.g.m.Port(a)
+		if e.Name == "RELEASE" {
+			b := w.buf[:min(size, uint64(len(w.buf)))]
+			if resp := p.Read(base, b); resp != bus.OKAY || !zeros(b) {
+				w.g.t.Errorf("NSAID %d reads %#x after its release: %v, zeros %v", a.NSAID, base, resp, zeros(b))
+			}
+			continue
+		}
+		for off := uint64(0); off < size; off += 16 * pageSize {
+			b := [64]byte{1}
+			resp := p.Read(base+off, b[:])
+			if resp == bus.OKAY != w.raz() || !zeros(b[:]) {
+				w.g.t.Errorf("NSAID %d reads %#x, which is protected: %v, zeros %v", a.NSAID, base+off, resp, zeros(b[:]))
+			}
+		}
+	}
+	if e.Name == "PROTECT" {
+		w.protected++
+	} else {
+		w.released++
+	}
+}
+
+// raz reports whether the controller answers refused accesses with zeros.
+func (w *watcher) raz() bool { return w.g.board.raz }
 
 // TestSame boots the same machine twice: the consoles and the events are the same to the byte, threads and all.
 func TestSame(t *testing.T) {

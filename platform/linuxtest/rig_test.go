@@ -114,6 +114,7 @@ func (b board) config() platform.Config {
 // guest is a running Linux.
 type guest struct {
 	t        testing.TB
+	board    board
 	m        *platform.Machine
 	warnings bytes.Buffer
 	events   event.Stream
@@ -128,7 +129,7 @@ type guest struct {
 // boot makes a machine with Linux, which has not run yet. change, where it is not nil, has the last word about it.
 func boot(t testing.TB, b board, line string, change func(*platform.Config)) *guest {
 	t.Helper()
-	g := &guest{t: t, stop: func() {}}
+	g := &guest{t: t, board: b, stop: func() {}}
 	cfg := b.config()
 	cfg.Kernel, cfg.Initrd = images(t)
 	cfg.Append = strings.TrimSpace("console=ttyAMA0 " + line)

@@ -206,18 +206,33 @@ func testThreads(t *tester, n int) {
 	defer d.Close()
 	const threads = 4
 	var done, refused atomic.Int64
-	var wg sync.WaitGroup
+	var wg, empty sync.WaitGroup
+	empty.Add(threads)
+	last := n / 16 / threads // of each thread, in which nobody else holds one: the pool goes and comes each time
+	var turn sync.Mutex
 	from := time.Now()
 	for i := range threads {
 		wg.Go(func() {
 			if err := pin(i); err != nil {
 				t.fail("threads", "affinity: "+err.Error())
+				empty.Done()
 				return
 			}
 			rnd := rand.New(rand.NewPCG(uint64(i), 1))
 			var held []int
 			for k := range n / threads {
 				size := uint64(1 + rnd.IntN(8*page))
+				if k >= n/threads-last {
+					turn.Lock()
+					fd, err := h.Alloc(size)
+					if err == nil {
+						err = syscall.Close(fd)
+						done.Add(1)
+					}
+					turn.Unlock()
+					t.need("threads", err)
+					continue
+				}
 				fd, err := h.Alloc(size)
 				switch {
 				case err == nil:
@@ -236,8 +251,15 @@ func testThreads(t *tester, n int) {
 						t.fail("threads", err.Error())
 					}
 				}
-				// Mostly some are held; at times none is, so that the pool goes and comes.
-				for len(held) > 2 || len(held) > 0 && k%64 > 60 {
+				if k == n/threads-last-1 {
+					for _, fd := range held {
+						syscall.Close(fd)
+					}
+					held = held[:0]
+					empty.Done()
+					empty.Wait()
+				}
+				for len(held) > 2 {
 					j := rnd.IntN(len(held))
 					if err := syscall.Close(held[j]); err != nil {
 						t.fail("threads", err.Error())
@@ -245,9 +267,6 @@ func testThreads(t *tester, n int) {
 					held[j] = held[len(held)-1]
 					held = held[:len(held)-1]
 				}
-			}
-			for _, fd := range held {
-				syscall.Close(fd)
 			}
 		})
 	}
