@@ -175,6 +175,16 @@ func TestZero(t *testing.T) {
 	if !errors.As(err, &e) || e.Addr != carveout || !e.Write || a.FreePages() != free {
 		t.Errorf("closed memory: %v, %d pages free, want %d", err, a.FreePages(), free)
 	}
+	for n := uint64(0); ; n++ {
+		was, allocs := a.FreePages(), a.Stats().Allocations
+		if _, err = a.AllocMovable(0, Flags{Zero: true}); err == nil {
+			continue
+		}
+		if !errors.As(err, &e) || a.FreePages() != was || a.Stats().Allocations != allocs || allocs < n {
+			t.Errorf("closed memory, movable: %v, %d pages free, want %d; %+v", err, a.FreePages(), was, a.Stats())
+		}
+		break
+	}
 }
 
 // How much of free memory a large request cannot use.
@@ -413,6 +423,67 @@ func TestMigrationTwice(t *testing.T) {
 	ok(t, p.Free())
 	if len(a.movable) != 0 {
 		t.Errorf("%d handles are left", len(a.movable))
+	}
+}
+
+// A run that begins and ends within blocks: they move, and what they had outside of the run is free.
+func TestContigWithinBlocks(t *testing.T) {
+	a, ar := newAreaAllocator(t, Costs{})
+	for range 1024 {
+		_, err := a.Alloc(0, Flags{})
+		ok(t, err)
+	}
+	var blocks [2]*Page
+	for i := range blocks {
+		var err error
+		blocks[i], err = a.AllocMovable(2, Flags{})
+		ok(t, err)
+	}
+	base := ar.Range().Base
+	ok(t, ar.contig(base/page+3, 3)) // the last page of one and two of the other
+	for i, p := range blocks {
+		if p.Moves() != 1 || p.PA() < base+8*page {
+			t.Errorf("block %d at %#x after %d moves", i, p.PA(), p.Moves())
+		}
+	}
+	if ar.FreePages() != areaPages-8-3 {
+		t.Errorf("%d pages free, want %d", ar.FreePages(), areaPages-8-3)
+	}
+	for i := range uint64(8) {
+		if _, _, free := ar.bud.freeBlock(base/page + i - ar.bud.base); free != (i < 3 || i > 5) {
+			t.Errorf("page %d is free: %v", i, free)
+		}
+	}
+}
+
+// Movable pages are within their user's mask, also when they move.
+func TestMovableMask(t *testing.T) {
+	const low, high = 1 << 30, 5 << 30
+	a := newAllocator(t, Config{Memory: []Range{{low, 8 * page}, {high, 8 * page}}, Areas: []AreaConfig{{"low", Range{low, 4 * page}, true}, {"high", Range{high, 4 * page}, false}}})
+	count := func(mask uint64) (n int) {
+		var got []*Page
+		for {
+			p, err := a.AllocMovable(0, Flags{Mask: mask})
+			if err != nil {
+				break
+			}
+			if got = append(got, p); mask != 0 && p.PA()+page-1 > mask {
+				t.Errorf("mask %#x: a page at %#x", mask, p.PA())
+			}
+		}
+		for _, p := range got {
+			ok(t, p.Free())
+		}
+		return len(got)
+	}
+	failures := a.Stats().Failures
+	for mask, want := range map[uint64]int{0: 16, 1<<40 - 1: 16, 1<<32 - 1: 8, low + 8*page - 1: 8, low + 8*page - 2: 0, low + 4*page - 1: 0} {
+		if got := count(mask); got != want {
+			t.Errorf("mask %#x: %d pages, want %d", mask, got, want)
+		}
+	}
+	if a.Stats().Failures != failures+6 {
+		t.Errorf("%d failures counted, want 6", a.Stats().Failures-failures)
 	}
 }
 
