@@ -209,7 +209,7 @@ func conformProperties(w *secureworld.Config) conform.Properties {
 		Firewall: w.TZASC.Enabled, Silent: w.TZASC.Action == firewall.ActionRAZ,
 		DMA: platform.DMABase, DMAID: bus.NSAIDDMA,
 		Normal: conform.Access{Read: 0xFFFF, Write: 0xFFFF}, Pools: map[optee.UseCase]conform.Access{},
-		Grants: map[optee.UseCase]conform.Access{}, Crypto: platform.CryptoBase,
+		Grants: map[optee.UseCase]conform.Access{}, Crypto: platform.CryptoBase, Input: platform.InputBase,
 		Carveout:  conform.Range(w.Carveout),
 		SecureRAM: conform.Range{Base: platform.SecureRAM, Size: platform.SecureRAMLen}, Device: platform.UART0Base,
 	}

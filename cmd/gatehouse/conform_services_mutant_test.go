@@ -102,5 +102,23 @@ func serviceMutants() []mutant {
 			}
 			return false
 		}},
+		{name: "the input device stays open during a dialogue", groups: "^services/ffa-ui", read: func(x *mutated, nsaid uint8, addr uint64, p []byte, resp bus.Response) bus.Response {
+			if addr == platform.InputBase+0x00C {
+				return bus.OKAY
+			}
+			return resp
+		}},
+		{name: "the processors see the screen", groups: "^services/ffa-ui", read: func(x *mutated, nsaid uint8, addr uint64, p []byte, resp bus.Response) bus.Response {
+			if nsaid == bus.NSAIDAP && addr == servicePool && resp != bus.OKAY {
+				p[0] = 0x40
+				return bus.OKAY
+			}
+			return resp
+		}},
+		{name: "a second session is let in", groups: "^services/smc-ui", after: func(x *mutated, in, out *registers) {
+			if a, addr := x.smcMessage(in); a != nil && a.Cmd == optee.CmdOpenSession && a.Ret == optee.ErrorBusy {
+				x.ap().Write(addr+20, make([]byte, 4))
+			}
+		}},
 	}
 }

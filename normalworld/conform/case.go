@@ -42,6 +42,8 @@ const (
 	NeedGrants
 	// NeedCrypto: there is the board's crypto engine, and the application that loads its keys.
 	NeedCrypto
+	// NeedUI: there is the application for trusted user interfaces, and the board's input device.
+	NeedUI
 )
 
 var needNames = []struct {
@@ -51,6 +53,7 @@ var needNames = []struct {
 	{NeedFFA, "no FF-A"}, {NeedSMC, "no OP-TEE SMC ABI"}, {NeedFirewall, "no firewall"}, {NeedFrame, "no firewall registers"},
 	{NeedDMA, "no PL080"}, {NeedCPUs, "one processor"}, {NeedSecureRAM, "no secure RAM"}, {NeedRun, "processors cannot run"},
 	{NeedGrants, "no grants"}, {NeedCrypto, "no crypto engine"},
+	{NeedUI, "no trusted user interface"},
 }
 
 // missing names the first thing that the target does not have, or gives "".

@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"gatehouse/ffa"
 	"gatehouse/platform/bus"
@@ -20,7 +21,7 @@ const demand = uint64(optee.UseCaseOnDemand)
 func servicesCases() []Case {
 	var cases []Case
 	for _, a := range []abi{overFFA, overSMC} {
-		for _, c := range append(grantCases(a), keyCases(a)...) {
+		for _, c := range slices.Concat(grantCases(a), keyCases(a), uiCases(a)) {
 			c.Name = fmt.Sprintf("%v-%s", a, c.Name)
 			c.Needs |= a.need()
 			cases = append(cases, c)
@@ -520,6 +521,113 @@ func keyCases(a abi) []Case {
 	}
 	for i := range cases {
 		cases[i].Needs |= NeedCrypto | NeedFirewall
+	}
+	return cases
+}
+
+// The frame of the cases about the trusted user interface.
+const (
+	uiWidth  = 160
+	uiHeight = 130
+	uiStride = 4 * uiWidth
+	uiSize   = uiStride * uiHeight
+	uiColor  = 0x0040_8040
+	// inputLock and inputStatus are registers of the input device (devices/input).
+	inputLock   = 0x008
+	inputStatus = 0x00C
+)
+
+func uiCases(a abi) []Case {
+	show := serviceRule("SHOW")
+	showArg := func(session uint32, m optee.Param, kind uint64) *optee.Arg {
+		return invokeArg(session, optee.UICmdShow, m, valueIn(uiWidth|uiHeight<<16, uiStride), valueIn(kind, uiColor))
+	}
+	// on runs a case with a session and memory for the screen.
+	on := func(f func(t *T, s uint32, p protected)) func(*T) {
+		return over(a, func(t *T) {
+			if _, ok := t.Pools[optee.UseCaseTrustedUI]; !ok {
+				t.skip("the target has no use case %v", optee.UseCaseTrustedUI)
+			}
+			s := t.openTA(optee.UIUUID())
+			f(t, s, t.protect(t.pool, 24*page, uint64(optee.UseCaseTrustedUI)))
+		})
+	}
+	open := func(t *T, what string, want bool) {
+		var b [4]byte
+		if resp := t.ram.Read(t.Input+inputStatus, b[:]); (resp == bus.OKAY) != want {
+			t.failf("the input device is whose dialogue it is", "%s: the normal world reads the input device: %v", what, resp)
+		}
+	}
+	cases := []Case{
+		{Name: "ui-background", Rule: show, Needs: NeedFirewall,
+			Why: "What the secure world draws is seen by the masters of the use case, and not by the processors.", Run: on(func(t *T, s uint32, p protected) {
+				r, ok := t.Pools[optee.UseCaseTrustedUI].reader()
+				if !ok {
+					t.skip("no master reads the screen")
+				}
+				t.message("SHOW", optee.Success, showArg(s, t.part(p, 0, uiSize), optee.UIBackground))
+				for _, off := range []uint64{0, uiStride*7 + 40, uiSize - 4} {
+					var got uint32
+					for i := range uint64(4) {
+						got |= uint32(t.readAs(r, p.Base+off+i)) << (8 * i)
+					}
+					if got != uiColor {
+						t.failf("the colour of the background", "the pixel at offset %#x is %#x", off, got)
+					}
+				}
+				if t.readAs(apID, p.Base) != 0 {
+					t.failf("zeros for the processors", "they read the screen")
+				}
+				t.unprotect(p)
+				t.zero("the screen, given back", p.Base, p.Size)
+			})},
+		{Name: "ui-pad-locks-input", Rule: show,
+			Why: "While a PIN pad is shown the normal world reaches neither the input device nor its lock; then it is the normal world's again.",
+			Run: on(func(t *T, s uint32, p protected) {
+				open(t, "before the dialogue", true)
+				t.message("SHOW", optee.Success, showArg(s, t.part(p, 0, uiSize), optee.UIPad))
+				open(t, "during the dialogue", false)
+				if resp := t.ram.Write(t.Input+inputLock, make([]byte, 4)); resp == bus.OKAY {
+					t.failf("an error", "the normal world writes the lock of the input device")
+				}
+				open(t, "after an attempt to unlock it", false)
+				got := t.message("POLL", optee.Success, invokeArg(s, optee.UICmdPoll, t.part(p, 0, uiSize), valueOut()))
+				t.require(got.Params[1].U == [3]uint64{optee.UIRunning}, "POLL", "a dialogue that goes on, and nothing else")
+				t.message("VERIFY before anything was entered", optee.ErrorBadState, invokeArg(s, optee.UICmdVerify, valueOut()))
+				t.message("HIDE", optee.Success, invokeArg(s, optee.UICmdHide))
+				open(t, "after the dialogue", true)
+				t.message("POLL without a dialogue", optee.ErrorBadState, invokeArg(s, optee.UICmdPoll, t.part(p, 0, uiSize), valueOut()))
+			})},
+		{Name: "ui-ends-with-session", Rule: show,
+			Why: "There is one session at a time, and its end gives the input device back.", Run: on(func(t *T, s uint32, p protected) {
+				t.message("SHOW", optee.Success, showArg(s, t.part(p, 0, uiSize), optee.UIPad))
+				t.message("OPEN_SESSION of a second client", optee.ErrorBusy, openArg(optee.UIUUID(), optee.LoginPublic))
+				t.closeTA(s)
+				open(t, "after the session", true)
+				t.closeTA(t.openTA(optee.UIUUID()))
+			})},
+		{Name: "ui-only-protected-memory", Rule: show,
+			Why: "The secure world draws into memory of that use case only, and only where the frame fits.", Run: on(func(t *T, s uint32, p protected) {
+				b := t.shareBuffer(t.buf, 24)
+				v := t.protect(t.pool+64*page, 24*page, useCase)
+				d := t.protect(t.pool+128*page, 24*page, demand)
+				for _, kind := range []uint64{optee.UIBackground, optee.UIPad} {
+					t.message("SHOW in ordinary memory", optee.ErrorAccessDenied, showArg(s, t.ref(optee.AttrRMemInOut, b, 0, uiSize), kind))
+					t.message("SHOW in memory for video", optee.ErrorAccessDenied, showArg(s, t.part(v, 0, uiSize), kind))
+					t.message("SHOW in memory on demand", optee.ErrorAccessDenied, showArg(s, t.part(d, 0, uiSize), kind))
+					t.message("SHOW nowhere", optee.ErrorAccessDenied, showArg(s, t.null(optee.AttrRMemOutput), kind))
+					t.message("SHOW of a frame that does not fit", optee.ErrorShortBuffer, showArg(s, t.part(p, 0, uiSize-1), kind))
+				}
+				for _, bad := range [][2]uint64{{0 | uiHeight<<16, uiStride}, {uiWidth, uiStride}, {uiWidth | uiHeight<<16, uiStride - 4}, {0xFFFF_FFFF, 0xFFFF_FFFC}, {uiWidth | uiHeight<<16, uiStride + 2}} {
+					t.message("SHOW of a frame that is none", optee.ErrorBadParameters,
+						invokeArg(s, optee.UICmdShow, t.part(p, 0, uiSize), valueIn(bad[0], bad[1]), valueIn(0, 0)))
+				}
+				open(t, "after refusals", true)
+				t.zero("ordinary memory", t.buf, uiSize)
+			})},
+	}
+	for i := range cases {
+		cases[i].Needs |= NeedUI
 	}
 	return cases
 }

@@ -124,6 +124,7 @@ func TestDeadTargetPassesNothing(t *testing.T) {
 		f.answer = answer
 		f.prop.FFA, f.prop.SMC, f.prop.CPUs, f.prop.MPIDR = true, true, 2, []uint64{0, 1}
 		f.prop.Grants, f.prop.Crypto = map[optee.UseCase]Access{optee.UseCaseOnDemand: {Read: 4, Write: 16}}, 0x0B11_0000
+		f.prop.Input = 0x0B17_0000
 		f.prop.Carveout = Range{f.prop.RAM.Base + 8<<20, 1 << 20}
 		suite := NewSuite(f.factory)
 		all := Cases()

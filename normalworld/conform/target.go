@@ -84,6 +84,8 @@ type Properties struct {
 	Grants map[optee.UseCase]Access
 	// Crypto is the base of the crypto engine that the board documents (devices/crypto), 0 for none.
 	Crypto uint64
+	// Input is the base of the input device that the board documents (devices/input), 0 for none.
+	Input uint64
 	// Carveout is the pool of variant StaticPool, size 0 for none.
 	Carveout Range
 	// SecureRAM is memory that never was the normal world's, size 0 for none, and Device a register block that is not memory.
@@ -103,7 +105,7 @@ func (p *Properties) has() (n Need) {
 	}{
 		{p.FFA, NeedFFA}, {p.SMC, NeedSMC}, {p.Firewall, NeedFirewall}, {p.Firewall && p.Frame != 0, NeedFrame}, {p.DMA != 0, NeedDMA},
 		{p.CPUs > 1, NeedCPUs}, {p.SecureRAM.Size != 0, NeedSecureRAM}, {p.Runs, NeedRun},
-		{len(p.Grants) != 0, NeedGrants}, {p.Crypto != 0, NeedCrypto},
+		{len(p.Grants) != 0, NeedGrants}, {p.Crypto != 0, NeedCrypto}, {p.Input != 0, NeedUI},
 	} {
 		if x.have {
 			n |= x.need
