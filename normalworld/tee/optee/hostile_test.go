@@ -408,3 +408,101 @@ func FuzzIoctl(f *testing.F) {
 		}
 	})
 }
+
+// A reclaim that says it has worked, and has not, is noticed before the memory is used again.
+func TestForgedReclaim(t *testing.T) {
+	r := boot(t, variant{ffa: true})
+	h, err := r.heaps.Open("protected,secure-video")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.Buffer(page, dmabuf.ORdWr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forge := true
+	r.wire.before = func(_ int, regs *firmware.Registers) bool {
+		if !forge || ffa.FunctionOf(regs) != ffa.MemReclaim32 {
+			return false
+		}
+		*regs = ffa.SuccessReply()
+		return true
+	}
+	if err := b.Put(); err != nil {
+		t.Fatal(err)
+	}
+	if lost := r.d.Lost(); lost != 256 {
+		t.Errorf("%d pages are known to be lost, want the pool's 256", lost)
+	}
+	forge = false
+	r.down()
+	if lost := r.d.Lost(); lost != 0 {
+		t.Errorf("%d pages stay lost", lost)
+	}
+}
+
+// A handle that is another memory's is no answer: both would come back together.
+func TestForgedHandle(t *testing.T) {
+	r := boot(t, variant{ffa: true})
+	c := r.newClient("tee0")
+	s := c.must(wire.ProbeUUID())
+	var handle [2]uint64
+	r.wire.after = func(_ int, regs *firmware.Registers) {
+		if ffa.FunctionOf(regs) == ffa.Success32 && regs[2] != 0 {
+			handle = [2]uint64{regs[2], regs[3]}
+		}
+	}
+	first, err := c.allocate(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.wire.after = nil
+	r.wire.before = func(_ int, regs *firmware.Registers) bool {
+		if ffa.FunctionOf(regs) != ffa.MemShare64 {
+			return false
+		}
+		*regs = firmware.Registers{uint64(ffa.Success32), 0, handle[0], handle[1]}
+		return true
+	}
+	if _, err := c.allocate(100); err == nil {
+		t.Error("memory with another's handle")
+	}
+	r.wire.before = nil
+	p := []param{first.memref(tee.AttrMemrefInput, 0, 8), {attr: tee.AttrValueOutput}}
+	if ret, _ := c.invoke(s, wire.ProbeCmdMemory, p...); ret != wire.Success {
+		t.Errorf("the memory whose handle it is: %v", ret)
+	}
+	first.release()
+	c.exit()
+	r.down()
+}
+
+// The room of a message whose thread is lost is not used for another one: the thread may answer into it at any time.
+func TestLostThread(t *testing.T) {
+	r := boot(t, variant{})
+	c := r.newClient("tee0")
+	s := c.must(wire.ProbeUUID())
+	var offsets []uint64
+	r.wire.before = func(_ int, regs *firmware.Registers) bool {
+		switch smc.Function(regs[0]) {
+		case wire.CallWithRegdArg:
+			offsets = append(offsets, regs[3])
+		case wire.ReturnFromRPC:
+			regs[0] = 0x1234_5678_9ABC_DEF0
+			return true
+		}
+		return false
+	}
+	if ret, origin := c.invoke(s, wire.ProbeCmdInterrupt, value(tee.AttrValueInput, 1, 0)); ret != wire.ErrorCommunication || origin != wire.OriginComms {
+		t.Errorf("%v from %v, want COMMUNICATION from COMMS", ret, origin)
+	}
+	// The other session is free.
+	if ret, _ := c.invoke(c.must(wire.InvokeTestsUUID()), wire.InvokeTestsCmdTrace); ret != wire.Success {
+		t.Error(ret)
+	}
+	for _, off := range offsets[1:] {
+		if off == offsets[0] {
+			t.Errorf("messages at offsets %#x: the first one's is used again", offsets)
+		}
+	}
+}
