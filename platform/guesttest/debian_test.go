@@ -214,9 +214,10 @@ func TestDebianHotplug(t *testing.T) {
 			t.Parallel()
 			s := d.boot(t, "-smp", cpus)
 			last := string(cpus[0] - 1)
-			s.command("hotplug 2", "online 0-"+last+"\n")
+			s.command("hotplug 3 "+last, "online 0-"+last+"\n")
+			// With work to do virtual time costs the host's, and each step takes some ticks of it.
 			s.command("spin 2")
-			s.command("hotplug 1", "online 0-"+last+"\n")
+			s.command("hotplug 1 1", "online 0-"+last+"\n")
 			s.send("off\n")
 			s.off()
 			s.healthy()

@@ -53,7 +53,7 @@ type session struct {
 // boot starts gatehouse boot with the given flags.
 func boot(t *testing.T, args ...string) *session {
 	t.Helper()
-	return start(t, program, append([]string{"boot", "-timeout", "5m"}, args...)...)
+	return start(t, program, append([]string{"boot", "-timeout", "10m"}, args...)...)
 }
 
 // qemu starts QEMU's virt board with the given flags.
@@ -64,7 +64,7 @@ func qemu(t *testing.T, args ...string) *session {
 
 func start(t *testing.T, name string, args ...string) *session {
 	t.Helper()
-	s := &session{t: t, cmd: exec.Command(name, args...), limit: 2 * time.Minute, more: make(chan struct{}, 1), exited: make(chan struct{})}
+	s := &session{t: t, cmd: exec.Command(name, args...), limit: 4 * time.Minute, more: make(chan struct{}, 1), exited: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s, &s.msg
 	var err error
 	if s.in, err = s.cmd.StdinPipe(); err != nil {

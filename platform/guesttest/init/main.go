@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,29 +219,50 @@ func online() string {
 	return strings.TrimSpace(string(text))
 }
 
-// hotplug takes all processors but the first one away and brings them back, one after the other and all together, in as many rounds
-// as asked for.
+// hotplug takes processors away and brings them back, in as many rounds as asked for: those from 1 to last, one after the other and
+// all together.
 func hotplug(args []string) error {
-	rounds, err := strconv.Atoi(args[0])
-	if err != nil {
-		return err
+	var n [2]int
+	for i := range n {
+		v, err := strconv.Atoi(args[i])
+		if err != nil {
+			return err
+		}
+		n[i] = v
 	}
-	cpus := runtime.NumCPU()
+	rounds, last := n[0], n[1]
 	set := func(cpu, on int) error {
 		if err := os.WriteFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/online", cpu), []byte(strconv.Itoa(on)), 0); err != nil {
 			return fmt.Errorf("cpu %d to %d: %w", cpu, on, err)
 		}
 		return nil
 	}
-	all := fmt.Sprintf("0-%d", cpus-1)
+	processors := func() int {
+		text, _ := os.ReadFile("/proc/cpuinfo")
+		return strings.Count("\n"+string(text), "\nprocessor")
+	}
+	all, cpus := online(), processors()
 	for range rounds {
-		for cpu := 1; cpu < cpus; cpu++ {
+		for cpu := 1; cpu <= last; cpu++ {
 			if err := set(cpu, 0); err != nil {
 				return err
 			}
-			if text, err := os.ReadFile("/proc/cpuinfo"); err != nil || strings.Count("\n"+string(text), "\nprocessor") != cpus-1 {
-				return fmt.Errorf("cpuinfo without cpu %d: %v\n%s", cpu, err, text)
+			if got := processors(); got != cpus-1 {
+				return fmt.Errorf("%d processors without cpu %d, want %d", got, cpu, cpus-1)
 			}
+			if err := set(cpu, 1); err != nil {
+				return err
+			}
+		}
+		for cpu := last; cpu > 0; cpu-- {
+			if err := set(cpu, 0); err != nil {
+				return err
+			}
+		}
+		if got := processors(); got != cpus-last {
+			return fmt.Errorf("%d processors, want %d", got, cpus-last)
+		}
+		for cpu := 1; cpu <= last; cpu++ {
 			if err := set(cpu, 1); err != nil {
 				return err
 			}
@@ -250,21 +270,8 @@ func hotplug(args []string) error {
 		if got := online(); got != all {
 			return fmt.Errorf("online: %s, want %s", got, all)
 		}
-		for cpu := cpus - 1; cpu > 0; cpu-- {
-			if err := set(cpu, 0); err != nil {
-				return err
-			}
-		}
-		if got := online(); got != "0" {
-			return fmt.Errorf("online: %s, want 0", got)
-		}
-		for cpu := 1; cpu < cpus; cpu++ {
-			if err := set(cpu, 1); err != nil {
-				return err
-			}
-		}
 	}
-	fmt.Println("online", online())
+	fmt.Println("online", all)
 	return nil
 }
 
