@@ -21,10 +21,11 @@ const (
 	DPB                         // FEAT_DPB, FEAT_DPB2
 	SSBS                        // FEAT_SSBS
 	PAuth                       // FEAT_PAuth
+	BTI                         // FEAT_BTI
 )
 
 // AllFeatures is everything that this package decodes.
-const AllFeatures = PAuth<<1 - 1 | AllSIMDFeatures
+const AllFeatures = BTI<<1 - 1 | AllSIMDFeatures
 
 // Decode decodes one instruction word. What is not allocated, or needs a feature that f lacks, becomes UDF with the word in Imm.
 func Decode(w uint32, f Features) Inst {
@@ -498,8 +499,14 @@ func decodeBranch(w uint32, f Features) (in Inst, ok bool) {
 		switch w >> 21 & 15 {
 		case 0:
 			in.Op = BR
+			if f&BTI != 0 {
+				in.Op = BRBTI
+			}
 		case 1:
 			in.Op = BLR
+			if f&BTI != 0 {
+				in.Op = BLRBTI
+			}
 		case 2:
 			in.Op = RET
 		case 4:

@@ -301,6 +301,8 @@ const (
 	// MOVSP is an operation whose result goes to the stack pointer and may not be a multiple of 16. It is set apart so that loads
 	// and stores need not check the alignment of a base that is the stack pointer. SPOp gives the operation.
 	MOVSP
+	BRBTI  // BR and BLR of a processor with FEAT_BTI, which set PSTATE.BTYPE
+	BLRBTI //
 	// Pointer authentication. Opt is the key: 0 to 3 for IA, IB, DA, DB.
 	PAC     // Rd is the pointer, Rn the modifier
 	AUT     //

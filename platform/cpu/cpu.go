@@ -85,6 +85,7 @@ type CPU struct {
 	spSel                  bool
 	daif                   uint8 // D, A, I, F in bits 3 to 0
 	pan, uao, ssbs, il, ss bool
+	btype                  uint8 // of the indirect branch that led to the next instruction
 
 	spBank [4]uint64 // SP_EL0 to SP_EL3; the current one is in X[a64.SP]
 	elr    [4]uint64
@@ -113,6 +114,8 @@ type CPU struct {
 
 	debug debugState
 	dbg   debugger
+
+	guarded bool // of the page that fetch gave last
 
 	faultLoop int // synchronous exceptions in a row that a vector's first instruction took to the same vector
 
@@ -170,7 +173,7 @@ func (c *CPU) Reset(pc, context uint64, el int) {
 	}
 	c.spBank, c.elr, c.spsr = [4]uint64{}, [4]uint64{}, [4]uint64{}
 	c.daif, c.spSel = 15, true
-	c.pan, c.uao, c.ssbs, c.il, c.ss = false, false, false, false, false
+	c.pan, c.uao, c.ssbs, c.il, c.ss, c.btype = false, false, false, false, false, 0
 	c.waiting, c.event, c.exclusive = running, false, monitor{}
 	c.resetSys()
 	c.resetTimers()

@@ -134,6 +134,8 @@ const (
 // debugger does not stop it.
 func (c *CPU) executeOne(over bool) {
 	d := &c.debug
+	d.over = over // a branch target is looked at early
+	defer func() { d.over = false }()
 	if c.check {
 		d.took = false
 		if !c.settle() || d.took {
@@ -149,9 +151,9 @@ func (c *CPU) executeOne(over bool) {
 	}
 	// The loop asks fetch, which gives it a page with this instruction alone. A slice of one instruction ends a branch to itself.
 	c.itlb[c.PC/pageSize%itlbSize] = itlbEntry{}
-	d.once, d.over, d.took, d.exclusive = onceArmed, over, false, false
+	d.once, d.took, d.exclusive = onceArmed, false, false
 	c.loop()
-	d.once, d.over = onceOff, false
+	d.once = onceOff
 	c.check = true
 	c.softwareStepDone()
 	if rest -= int64(c.clock.Now() - began); rest > 0 && !c.dbg.stopped {

@@ -12,6 +12,7 @@ const (
 	ecWFx         = 0x01
 	ecFP          = 0x07
 	ecPAC         = 0x09
+	ecBTI         = 0x0d
 	ecIllegal     = 0x0e
 	ecSVC         = 0x15
 	ecHVC         = 0x16
@@ -38,7 +39,7 @@ const (
 )
 
 var classNames = map[uint64]string{
-	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecPAC: "Pointer authentication", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
+	ecUnknown: "Unknown reason", ecWFx: "Trapped WF*", ecFP: "FP access", ecPAC: "Pointer authentication", ecBTI: "Branch Target", ecIllegal: "Illegal Execution state", ecSVC: "SVC",
 	ecHVC: "HVC", ecSMC: "SMC", ecSys: "Trapped system register", ecInstLower: "Instruction Abort, lower EL",
 	ecInstSame: "Instruction Abort", ecPCAlign: "PC alignment", ecDataLower: "Data Abort, lower EL", ecDataSame: "Data Abort",
 	ecSPAlign: "SP alignment", ecBRK: "BRK", ecBreakpoint: "Breakpoint, lower EL", ecBreakpoint + 1: "Breakpoint",
@@ -68,7 +69,7 @@ const (
 
 // pstate gives the process state in the layout of SPSR_ELx (C5.2.19).
 func (c *CPU) pstate() uint64 {
-	v := uint64(c.NZCV()) | uint64(c.daif)<<6 | uint64(c.el)<<2
+	v := uint64(c.NZCV()) | uint64(c.btype)<<10 | uint64(c.daif)<<6 | uint64(c.el)<<2
 	if c.spSel {
 		v |= 1
 	}
@@ -116,7 +117,7 @@ func (c *CPU) take(target uint8, vector uint64, ret uint64) {
 	c.debug.took = true
 	c.setEL(target, true)
 	c.daif = 15
-	c.il, c.ss, c.uao = false, false, false
+	c.il, c.ss, c.uao, c.btype = false, false, false, 0
 	if c.code.features&featPAN != 0 {
 		if target == 1 || target == 2 && c.sys.hcr&(hcrE2H|hcrTGE) == hcrE2H|hcrTGE {
 			if c.sys.sctlr[target]>>23&1 == 0 { // SPAN
@@ -376,6 +377,9 @@ func (c *CPU) setPSTATE(spsr uint64) {
 	c.pan = spsr&psPAN != 0 && c.code.features&featPAN != 0
 	c.uao = spsr&psUAO != 0 && c.code.features&featUAO != 0
 	c.ssbs = spsr&psSSBS != 0 && c.code.features&featSSBS != 0
+	if c.code.features&featBTI != 0 {
+		c.btype = uint8(spsr >> 10 & 3)
+	}
 }
 
 // returnAddress applies the tag rules of the translation regime to a branch target at el (AArch64.BranchAddr).

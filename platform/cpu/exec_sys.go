@@ -94,6 +94,14 @@ func (c *CPU) execSystem(in *a64.Inst) bool {
 	case a64.CLREX:
 		c.exclusive.valid = false
 		return true
+	case a64.BRBTI:
+		c.branch(c.X[in.Rn], c.jumpType(in.Rn))
+		return false
+	case a64.BLRBTI:
+		target := c.X[in.Rn]
+		c.X[30] = c.PC + 4
+		c.branch(target, btypeCall)
+		return false
 	case a64.PAC, a64.AUT, a64.XPAC, a64.PACGA, a64.BRAUT, a64.BLRAUT, a64.RETAUT, a64.ERETAUT, a64.LDRAUT:
 		return c.execPAC(in)
 	}

@@ -70,6 +70,9 @@ func (c *CPU) settle() bool {
 		if c.il && !c.check {
 			c.syncException(c.syncTarget(), ecIllegal, 0, c.PC)
 		}
+		if c.btype != 0 && !c.check {
+			c.checkBranchTarget()
+		}
 	}
 	return true
 }

@@ -30,7 +30,7 @@ var models = []Model{
 		// What this program implements, under the MIDR that QEMU's max has: implementer 0, architecture field 0xf.
 		Name: "max", MIDR: 0x000f0510, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 48,
 		Features: a64.CRC | a64.LSE | a64.RDM | a64.LRCPC | a64.LRCPC2 | a64.FlagM | a64.FlagM2 | a64.PAN | a64.UAO | a64.SB |
-			a64.DPB | a64.SSBS | a64.PAuth | a64.AllSIMDFeatures,
+			a64.DPB | a64.SSBS | a64.PAuth | a64.BTI | a64.AllSIMDFeatures,
 		MMFR1: 2<<4 | 1<<12 | 1<<28, // 16-bit VMIDs, FEAT_HPDS, FEAT_XNX
 	},
 	{Name: "cortex-a57", MIDR: 0x411fd070, CTR: 0x8444c004, CLIDR: 0x0a200023, PABits: 44, Features: cortexFeatures},
@@ -77,7 +77,7 @@ func (c *CPU) idRegister(key uint16) uint64 {
 		// CSV2 and CSV3: nothing is executed speculatively.
 		return v | 1<<56 | 1<<60
 	case sysIDAA64PFR1EL1:
-		return has(a64.SSBS, 4, 2)
+		return has(a64.BTI, 0, 1) | has(a64.SSBS, 4, 2)
 	case sysIDAA64DFR0EL1:
 		// Debug architecture Armv8, PMUv3 without event counters, 6 breakpoints, 4 watchpoints, 2 context-aware.
 		return 6 | 1<<8 | 5<<12 | 3<<20 | 1<<28

@@ -84,12 +84,14 @@ func (c *CPU) execPAC(in *a64.Inst) bool {
 	case a64.AUT:
 		x[in.Rd] = c.authenticate(x[in.Rd], x[in.Rn], in.Opt&3)
 		return true
-	case a64.BRAUT, a64.RETAUT:
+	case a64.RETAUT:
 		c.PC = c.branchTarget(c.authenticate(x[in.Rn], x[in.Rm], in.Opt&3))
+	case a64.BRAUT:
+		c.branch(c.authenticate(x[in.Rn], x[in.Rm], in.Opt&3), c.jumpType(in.Rn))
 	case a64.BLRAUT:
 		target := c.authenticate(x[in.Rn], x[in.Rm], in.Opt&3)
 		x[30] = c.PC + 4
-		c.PC = c.branchTarget(target)
+		c.branch(target, btypeCall)
 	case a64.ERETAUT:
 		c.eret(c.authenticate(c.elr[c.el], x[in.Rm], in.Opt&3))
 	case a64.LDRAUT:

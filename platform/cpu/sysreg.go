@@ -60,6 +60,7 @@ const (
 	featSSBS  = a64.SSBS
 	featFP16  = a64.FP16
 	featPAuth = a64.PAuth
+	featBTI   = a64.BTI
 )
 
 // sysRegs are the system registers that hold state. Arrays are by exception level; entry 0 is used where EL0 has a register.
@@ -118,6 +119,12 @@ func (c *CPU) writeSCTLR(el int, v uint64) {
 	}
 	if c.code.features&featPAuth != 0 {
 		mask |= sctlrEnIA | sctlrEnIB | sctlrEnDA | sctlrEnDB
+	}
+	if c.code.features&featBTI != 0 {
+		mask |= sctlrBT
+		if el == 1 {
+			mask |= sctlrBT0
+		}
 	}
 	v = v&mask | res1
 	if c.sys.sctlr[el] == v {

@@ -402,7 +402,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 			c.flushTLB()
 		}
 	case sysSPSREL1:
-		c.spsr[1] = v & spsrMask
+		c.spsr[1] = v & c.spsrBits()
 	case sysELREL1:
 		c.elr[1] = v
 	case sysSPEL0:
@@ -538,7 +538,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		}
 		s.fpexc32 = v & 0xffffffff
 	case sysSPSREL2:
-		c.spsr[2] = v & spsrMask
+		c.spsr[2] = v & c.spsrBits()
 	case sysELREL2:
 		c.elr[2] = v
 	case sysSPEL1:
@@ -599,7 +599,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 		s.tcr[3] = v
 		c.flushTLB()
 	case sysSPSREL3:
-		c.spsr[3] = v & spsrMask
+		c.spsr[3] = v & c.spsrBits()
 	case sysELREL3:
 		c.elr[3] = v
 	case sysSPEL2:
@@ -644,7 +644,7 @@ func (c *CPU) writeSys(key uint16, v uint64) access {
 }
 
 const (
-	// spsrMask are the bits of SPSR_ELx that hold what is written: those of PSTATE in AArch64, and M[4].
+	// spsrMask are bits of SPSR_ELx that every model has: those of PSTATE in AArch64, and M[4].
 	spsrMask = 0xf0f013df | 1<<1
 	fpcrMask = 1<<26 | 1<<25 | 1<<24 | 3<<22 // AHP, DN, FZ, RMode
 	fpcrFZ16 = 1 << 19
@@ -652,6 +652,14 @@ const (
 	hcrMask  = 1<<34 - 1  // Armv8.0: up to ID
 	scrMask  = scrNS | scrIRQ | scrFIQ | scrEA | scrSMD | scrHCE | 1<<9 | scrRW | scrST | scrTWI | scrTWE
 )
+
+// spsrBits are the bits of SPSR_ELx that hold what is written.
+func (c *CPU) spsrBits() uint64 {
+	if c.code.features&featBTI != 0 {
+		return spsrMask | 3<<10
+	}
+	return spsrMask
+}
 
 // fpcrBits are the bits of FPCR that hold what is written.
 func (c *CPU) fpcrBits() uint32 {

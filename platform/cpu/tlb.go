@@ -27,8 +27,9 @@ type tlbEntry struct {
 }
 
 type itlbEntry struct {
-	tag  uint64
-	page *codePage
+	tag     uint64
+	page    *codePage
+	guarded bool // of FEAT_BTI
 }
 
 // xlatEntry keeps a translation whose accesses go through the bus: devices, watched pages, denied memory.
@@ -281,6 +282,7 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 	e := &c.itlb[pc/pageSize%itlbSize]
 	tag := pc&^pageMask | c.ctx&^ctxMisaligned
 	if e.tag == tag {
+		c.guarded = e.guarded
 		return e.page, true
 	}
 	var g mmu.Regime
@@ -292,6 +294,7 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 	}
 	c.noteSize(pc, t.Size)
 	d := &c.debug
+	c.guarded = t.Guarded
 	alone := d.once != onceOff || d.stops && c.stopsInPage(pc)
 	if alone {
 		if c.breakBefore(pc) {
@@ -312,7 +315,7 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 	if alone {
 		return c.fetchAlone(pc, p), true
 	}
-	*e = itlbEntry{tag: tag, page: p}
+	*e = itlbEntry{tag: tag, page: p, guarded: t.Guarded}
 	return p, true
 }
 

@@ -152,6 +152,8 @@ type Translation struct {
 	Perm Perm
 	// Read, Write and Exec are the rights of the privilege that asked, with PAN as given.
 	Read, Write, Exec bool
+	// Guarded is GP of the stage 1 leaf: code that indirect branches enter at BTI instructions only (FEAT_BTI).
+	Guarded bool
 	// NonGlobal says that the translation belongs to one ASID.
 	NonGlobal bool
 	// Size in bytes, a power of two, of the naturally aligned area around the address that one entry of a TLB may

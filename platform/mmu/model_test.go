@@ -276,7 +276,7 @@ func (m *model) stageOne(va uint64, pan bool) (*Translation, *Fault) {
 	}
 	mair := field(g.MAIR, int(field(p.desc, 4, 2))*8+7, int(field(p.desc, 4, 2))*8)
 	t := &Translation{
-		PA: p.out, NS: ns, NonGlobal: ng, Size: p.size, Level: uint8(p.level),
+		PA: p.out, NS: ns, Guarded: bit(p.desc, 50), NonGlobal: ng, Size: p.size, Level: uint8(p.level),
 		Perm: set(priv) | set(usr)<<3,
 		Attr: Attr{uint8(mair), uint8(field(p.desc, 9, 8))},
 	}

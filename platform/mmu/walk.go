@@ -65,6 +65,7 @@ const (
 	descAF    = 1 << 10
 	descNG    = 1 << 11
 	descCont  = 1 << 52
+	descGP    = 1 << 50
 	descPXN   = 1 << 53
 	descXN    = 1 << 54 // UXN with two privileges
 
@@ -297,6 +298,8 @@ func stage1(rd Reader, g *Regime, va uint64, acc Access) (t Translation, f Fault
 		NS:    !g.Secure || l.desc&descNS != 0 || l.table&tableNS != 0,
 		Size:  l.size(tb.page),
 		Level: uint8(l.level),
+
+		Guarded: l.desc&descGP != 0,
 		// A Secure regime's descriptors that are read from Non-secure memory are never global (DDI 0487, D8.4).
 		NonGlobal: g.twoRanges() && (l.desc&descNG != 0 || g.Secure && l.table&tableNS != 0),
 		Attr:      Attr{MAIR: uint8(g.MAIR >> (l.desc >> 2 & 7 * 8)), Shareability: uint8(l.desc >> 8 & 3)},

@@ -230,7 +230,7 @@ func debugCases() (cases []testCase) {
 				c.setup += msr("mdcr_el2", mdcrTDE)
 			}
 			c.body = fmt.Sprintf("ldr x1, =%#x; mov x0, #5; ldxr x2, [x1]; stxr w3, x2, [x1]; ldxp x2, x3, [x1]; ldar x2, [x1]; show; brk #1; .inst 0; nop\n"+
-				"b 1f; nop\n1: cbnz x0, 2f; nop\n2: adr x4, 3f; b 3f; nop\n3: sev; wfe; isb; dsb sy; mrs x5, tpidr_el0; ldr q0, [x1]; fmov d0, #1.0; yield; ldr x2, [x1]", uint64(scratch))
+				"b 1f; nop\n1: cbnz x0, 2f; nop\n2: adr x4, 3f; br x4; nop\n3: sev; wfe; isb; dsb sy; mrs x5, tpidr_el0; ldr q0, [x1]; fmov d0, #1.0; yield; ldr x2, [x1]", uint64(scratch))
 			add(c)
 		}
 	}

@@ -3,8 +3,6 @@ package worldtest
 import (
 	"fmt"
 	"math/rand/v2"
-	"regexp"
-	"strconv"
 )
 
 // Bits of FEAT_PAuth.
@@ -20,19 +18,6 @@ const (
 	sctlrEnIA = 1 << 31
 	sctlrEn   = sctlrEnDB | sctlrEnDA | sctlrEnIB | sctlrEnIA
 )
-
-var savedState = regexp.MustCompile(`spsr=[0-9a-f]+`)
-
-// withoutBTYPE takes PSTATE.BTYPE out of the saved states: QEMU's max has FEAT_BTI, this machine's has not.
-func withoutBTYPE(text string) string {
-	return savedState.ReplaceAllStringFunc(text, func(s string) string {
-		v, err := strconv.ParseUint(s[len("spsr="):], 16, 64)
-		if err != nil {
-			return s
-		}
-		return fmt.Sprintf("spsr=%x", v&^(3<<10))
-	})
-}
 
 // pauthCases are pointer authentication (DDI 0487, D8.10), which max has: codes with random keys in every layout of a pointer, keys that
 // are not in use, traps, and the branches and loads with it.
@@ -213,7 +198,6 @@ func pauthCases() (cases []testCase) {
 			add(c)
 			for i, bad := range []string{"braa x0, x1", "blraaz x0", "mov x30, x0; retaa", "brab x0, x1", "autdza x0; str x1, [x0]", "ldrab x2, [x0, #8]", "ldraa x2, [x0, #8]!"} {
 				c := c
-				c.adapt = withoutBTYPE
 				c.resume, c.name = 1, fmt.Sprintf("pauth/bad/%s/%x/%d", w, sctlr>>31, i)
 				c.body = fmt.Sprintf("ldr x0, =%#x; mov x1, #5; %s", uint64(scratch), bad)
 				if sctlr != 0 {

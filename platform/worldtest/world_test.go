@@ -40,7 +40,7 @@ func TestProcessors(t *testing.T) {
 // no baseline restores. Short tests leave out what goes through all encodings.
 func allCases() []testCase {
 	cases := slices.Concat(resetCases(), callCases(), vectorCases(), returnCases(), interruptCases(), waitCases(), timerCases(), memoryCases(),
-		translationCases(), tlbCases(), featureCases(), debugCases(), pauthCases())
+		translationCases(), tlbCases(), featureCases(), debugCases(), pauthCases(), btiCases())
 	if !testing.Short() {
 		cases = slices.Concat(cases, sweepCases(), trapCases())
 	}

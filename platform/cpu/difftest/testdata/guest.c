@@ -108,8 +108,6 @@ static void execute(const struct input *in, int dump)
 		o->esr = o->elr = o->far = 0;
 	else if (ec < 0x20 || ec > 0x25 || ec == 0x23)
 		o->far = 0; // UNKNOWN
-	if (o->exception)
-		o->nzcv &= ~(3UL << 10); // SPSR_EL1.BTYPE: FEAT_BTI has it
 	if (dump) {
 		for (i = 0; i < sizeof *o / 8; i++) {
 			hex(words[i]);
