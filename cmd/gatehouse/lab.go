@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"gatehouse/normalworld/heap"
 	"gatehouse/normalworld/lab"
 	"gatehouse/normalworld/usecase"
 	"gatehouse/platform"
@@ -30,7 +31,8 @@ var labUse = map[usecase.Name]optee.UseCase{
 }
 
 // newLabMachine makes a machine with the Go secure world for a grant policy and the use case of its protected memory. No guest runs on it.
-func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, events *event.Stream) (*platform.Machine, secureworld.Config, error) {
+// With secureHeap the carve-out is a pool of linaro,secure-heap.
+func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, secureHeap bool, events *event.Stream) (*platform.Machine, secureworld.Config, error) {
 	world := secureworld.DefaultConfig()
 	world.TZASC.Base = platform.TZCBase
 	world.ABI = secureworld.ABIFFA
@@ -43,7 +45,11 @@ func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, events *ev
 	cfg := platform.Config{TZASC: true, RAM: labRAM, Events: events}
 	if policy == lab.Static {
 		world.Carveout, world.CarveoutUse = memory.Range{Base: labCarveout, Size: labCarveLen}, use
-		cfg.Reserved = append(cfg.Reserved, platform.Reserved{Name: "protected", Base: labCarveout, Size: labCarveLen, NoMap: true})
+		node := platform.Reserved{Name: "protected", Base: labCarveout, Size: labCarveLen, NoMap: true}
+		if secureHeap {
+			node.Name, node.Compatible = "secure", heap.SecureCompatible
+		}
+		cfg.Reserved = append(cfg.Reserved, node)
 	}
 	cfg.Firmware = secureworld.New(world)
 	m, err := platform.New(cfg)

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"gatehouse/normalworld/heap"
 	"gatehouse/normalworld/lab"
 	"gatehouse/normalworld/usecase"
 	"gatehouse/platform"
@@ -106,6 +107,13 @@ func sdp(c *call) (int, error) {
 	if o.out != "" && o.use != usecase.Playback && o.use != usecase.TrustedUI {
 		return 0, fmt.Errorf("-o %s: %s shows nothing", o.out, o.use)
 	}
+	secureHeap := o.heap == heap.SecureCompatible
+	switch {
+	case secureHeap && o.policy != lab.Static:
+		return 0, fmt.Errorf("-heap %s: is a carve-out: want -policy static", o.heap)
+	case secureHeap && (o.use != usecase.Playback && o.use != usecase.Recording || o.use == usecase.Playback && !o.engine):
+		return 0, fmt.Errorf("-heap %s: trusted applications know nothing of its buffers: want -engine, or -usecase %s", o.heap, usecase.Recording)
+	}
 	if o.clip != "" {
 		data, err := readFile("clip", o.clip, maxFile)
 		if err != nil {
@@ -122,7 +130,7 @@ func sdp(c *call) (int, error) {
 		events.Attach(o.events, event.NewText(stderr))
 	}
 	o.trace.attach(events)
-	m, world, err := newLabMachine(o.abi, o.policy, labUse[o.use], events)
+	m, world, err := newLabMachine(o.abi, o.policy, labUse[o.use], secureHeap, events)
 	if err != nil {
 		return 0, err
 	}

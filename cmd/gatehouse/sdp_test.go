@@ -30,6 +30,22 @@ func TestSDP(t *testing.T) {
 	}
 }
 
+// The heaps' older names, and the carve-out heap of 2022.
+func TestSDPHeaps(t *testing.T) {
+	for _, args := range [][]string{
+		{"-heap", "restricted,secure-video"}, {"-heap", "protected,secure-video", "-policy", "map"},
+		{"-heap", "linaro,secure-heap", "-policy", "static", "-engine"},
+		{"-heap", "linaro,secure-heap", "-policy", "static", "-usecase", "secure-video-recording"},
+	} {
+		for _, abi := range lab.ABIs {
+			r := gatehouse(append([]string{"sdp", "-frames", "2", "-abi", string(abi)}, args...)...)
+			if r.status != statusOK || !strings.Contains(r.stdout, "\nverdict: PASS, ") {
+				t.Errorf("%v over %s: status %d\n%s%s", args, abi, r.status, r.stdout, r.stderr)
+			}
+		}
+	}
+}
+
 // Files that were asked for are written: the screen, what masters see, a trace.
 func TestSDPFiles(t *testing.T) {
 	dir := t.TempDir()
@@ -100,6 +116,8 @@ func TestSDPErrors(t *testing.T) {
 		{2, "-frames", []string{"-frames", "-1"}},
 		{2, "-buffers", []string{"-buffers", "17"}},
 		{2, "-heap", []string{"-heap", "nowhere"}},
+		{2, "-heap", []string{"-heap", "linaro,secure-heap", "-engine"}},
+		{2, "-heap", []string{"-heap", "linaro,secure-heap", "-policy", "static"}},
 		{2, "-pin", []string{"-usecase", "trusted-ui", "-pin", "12a"}},
 		{2, "-o", []string{"-o", "x.jpg"}},
 		{2, "-o", []string{"-usecase", "crypto-keys", "-o", "x.png"}},

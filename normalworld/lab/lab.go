@@ -165,6 +165,16 @@ func (l *Lab) boot() (err error) {
 	if err := l.Heaps.AddCMA(l.Pages); err != nil {
 		return err
 	}
+	// A node for a secure heap is that heap's: OP-TEE's driver takes no pool from it.
+	secure, err := l.Heaps.AddSecure(l.Layout.Compatible(heap.SecureCompatible))
+	if err != nil {
+		return err
+	}
+	for _, h := range secure[:min(len(secure), 1)] {
+		if err := l.Heaps.Alias(heap.SecureCompatible, h.Name()); err != nil {
+			return err
+		}
+	}
 	l.TEE = tee.New(l.Kernel, l.Pages, l.Core, l.Heaps)
 	if err := l.probe(); err != nil {
 		return err
@@ -191,7 +201,7 @@ func (l *Lab) probe() (err error) {
 		Interrupt: l.Options.Interrupt, Policy: l.Options.pool(), RSTMEM: l.Options.RSTMEM, Idle: l.Options.Idle, Reserved: []mem.Range{},
 	}
 	for _, n := range l.Layout.Reserved {
-		if n.NoMap {
+		if n.NoMap && !n.Is(heap.SecureCompatible) {
 			cfg.Reserved = append(cfg.Reserved, n.Range)
 		}
 	}

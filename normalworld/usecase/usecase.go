@@ -198,6 +198,7 @@ func Run(l *lab.Lab, o Options) (*Result, error) {
 	if r.heap, err = l.Heaps.Open(r.o.Heap); err != nil {
 		return nil, fmt.Errorf("%w: heap %q: want one of %v", ErrOption, r.o.Heap, l.Heaps.Names())
 	}
+	r.id = id // a carve-out's pool is for the use case that it was made for
 	for _, p := range []heap.ID{heap.SecureVideoPlay, heap.TrustedUI, heap.SecureVideoRecord} {
 		if r.heap.Name() == p.String() {
 			r.id = p
