@@ -74,14 +74,9 @@ func testRebind(t *tester, _ int) {
 	}
 	testDevices(t, 0)
 
-	// The transport below.
-	ffa := driver{"/sys/bus/platform/drivers/arm-ffa", "arm-ffa"}
-	if _, err := os.Stat(filepath.Join(ffa.dir, ffa.device)); err != nil {
-		all, _ := filepath.Glob(ffa.dir + "/arm-ffa*")
-		if len(all) != 1 {
-			return
-		}
-		ffa.device = filepath.Base(all[0])
+	ffa, ok := findFFA()
+	if !ok {
+		return
 	}
 	for i := range 3 {
 		// In the order of modules: OP-TEE's driver goes first. At last the other way round, where Linux gives its notifications back
@@ -105,6 +100,26 @@ func testRebind(t *tester, _ int) {
 		if drv, err = findDriver(); !t.need("bind arm-ffa", err) {
 			return
 		}
+	}
+}
+
+// findFFA finds the driver below, where the kernel speaks FF-A.
+func findFFA() (driver, bool) {
+	all, _ := filepath.Glob("/sys/bus/platform/drivers/arm-ffa/arm-ffa*")
+	if len(all) != 1 {
+		return driver{}, false
+	}
+	return driver{filepath.Dir(all[0]), filepath.Base(all[0])}, true
+}
+
+// testUnbind takes the drivers away for good, as before a kexec.
+func testUnbind(t *tester, _ int) {
+	drv, err := findDriver()
+	if !t.need("unbind", err) || !t.ok("unbind OP-TEE", drv.write("unbind")) {
+		return
+	}
+	if ffa, ok := findFFA(); ok {
+		t.ok("unbind arm-ffa", ffa.write("unbind"))
 	}
 }
 
@@ -248,4 +263,10 @@ func testReboot(t *tester, _ int) {
 	time.Sleep(10 * time.Millisecond)
 	fmt.Println("REBOOT")
 	t.fail("reboot", fmt.Sprint(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART)))
+}
+
+// testRestart restarts the machine.
+func testRestart(t *tester, _ int) {
+	fmt.Println("RESTART")
+	t.fail("restart", fmt.Sprint(syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART)))
 }

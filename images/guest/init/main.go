@@ -29,10 +29,12 @@ var tests = map[string]func(t *tester, n int){
 	"cancel":     testCancel,
 	"notify":     testNotify,
 	"rebind":     testRebind,
+	"unbind":     testUnbind,
 	"hotplug":    testHotplug,
 	"hold":       testHold,
 	"crash":      testCrash,
 	"reboot":     testReboot,
+	"restart":    testRestart,
 	"alloc":      runAlloc,
 	"mixed":      runMixed,
 }
