@@ -210,7 +210,16 @@ func TestUBootEnvironment(t *testing.T) {
 				t.Error("the first start alone has no environment")
 			}
 
-			s = boot(t, append(args, "-snapshot", "-no-reboot")...)
+			// This time the firmware is in a file for the whole bank.
+			firmware, err := os.ReadFile(uboot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := tempFile(t, "firmware", firmware)
+			if err := os.Truncate(first, 64<<20); err != nil {
+				t.Fatal(err)
+			}
+			s = boot(t, "-M", machine, "-pflash", first, "-pflash", flash, "-snapshot", "-no-reboot")
 			s.stopped()
 			if out := s.uboot("printenv greeting"); out != "greeting=good morning\n" {
 				t.Errorf("from the file: %q", out)
