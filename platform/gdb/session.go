@@ -29,8 +29,7 @@ const (
 	sigTRAP = 5
 )
 
-// session is one connection. Commands are executed on the machine's goroutine, where all fields but w, last, noAck, stops and ended
-// are used.
+// session is one connection. Commands are executed on the machine's goroutine, where all fields but w, last and noAck are used.
 type session struct {
 	s *Server
 	m *platform.Machine
@@ -542,10 +541,7 @@ func (d *session) query(p string) ([]byte, bool) {
 	switch name {
 	case "qSupported":
 		return text("PacketSize=%x;qXfer:features:read+;vContSupported+;QStartNoAckMode+;multiprocess-", maxPacket)
-	case "QStartNoAckMode", "QThreadSuffixSupported":
-		if name != "QStartNoAckMode" {
-			return nil, true
-		}
+	case "QStartNoAckMode":
 		return text("OK")
 	case "qAttached":
 		return text("1")
@@ -561,7 +557,10 @@ func (d *session) query(p string) ([]byte, bool) {
 	case "qqemu.Supported":
 		return text("PhyMemMode")
 	case "qqemu.PhyMemMode":
-		return text("%d", map[bool]int{true: 1}[d.physical])
+		if d.physical {
+			return text("1")
+		}
+		return text("0")
 	case "Qqemu.PhyMemMode":
 		if args != "0" && args != "1" {
 			return text(errArgument)
