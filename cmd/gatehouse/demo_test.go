@@ -23,6 +23,9 @@ func TestDemo(t *testing.T) {
 			t.Errorf("no %q", want)
 		}
 	}
+	if n := strings.Count(r.stdout, " policy map:  8 frames, "); n != 2 {
+		t.Errorf("%d runs of the video path with policy map", n)
+	}
 	// The policy of secure video playback: display 2 reads, crypto engine 3 writes, with its identity for protected memory 13 too, decoder
 	// 4 and transform 5 do both.
 	if n := strings.Count(r.stdout, "  while it is lent        -  -  r  w rw rw  -  -  -  -  -  -  -  w  -  -  ok\n"); n != 2 {

@@ -24,6 +24,9 @@ const (
 	labPool = 16 << 20
 )
 
+// abiName is what people call the interfaces.
+var abiName = map[lab.ABI]string{lab.FFA: "FF-A", lab.SMC: "OP-TEE's SMC ABI"}
+
 // labUse is the protected memory of each use case.
 var labUse = map[usecase.Name]optee.UseCase{
 	usecase.Playback: optee.UseCaseSecureVideoPlay, usecase.TrustedUI: optee.UseCaseTrustedUI,

@@ -272,8 +272,7 @@ func masterName(id uint8) string {
 }
 
 func printResult(w io.Writer, r *usecase.Result) {
-	abi := map[lab.ABI]string{lab.FFA: "FF-A", lab.SMC: "OP-TEE's SMC ABI"}[r.ABI]
-	fmt.Fprintf(w, "%s over %s, policy %s, heap %s: %d frames in %v of virtual time\n\n", r.UseCase, abi, r.Policy, r.Heap, r.Frames,
+	fmt.Fprintf(w, "%s over %s, policy %s, heap %s: %d frames in %v of virtual time\n\n", r.UseCase, abiName[r.ABI], r.Policy, r.Heap, r.Frames,
 		time.Duration(r.Time).Round(time.Microsecond))
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprint(t, "stage\tbuffer")
