@@ -494,6 +494,21 @@ func FuzzWords(f *testing.F) {
 		for i := range 31 {
 			r.c.X[i] = x * uint64(i)
 		}
+		// Pointer authentication, guarded branches and debug exceptions, as x has it.
+		r.c.writeSys(sysSCTLREL1, r.c.sys.sctlr[1]|x&(sctlrEnIA|sctlrEnIB|sctlrEnDA|sctlrEnDB|sctlrBT))
+		r.c.writeSys(sysOSLAREL1, 0)
+		r.c.writeSys(sysMDSCREL1, x>>8&(mdscrSS|mdscrKDE|mdscrMDE))
+		r.debugRegister(0, 4, base+x>>3&0x3fc)
+		r.debugRegister(0, 5, x)
+		r.debugRegister(1, 6, base+x>>5&0x3fc)
+		r.debugRegister(1, 7, x>>7)
+		r.debugRegister(5, 5, x>>9)
+		r.c.daif, r.c.ss, r.c.btype = uint8(x>>16&15), x>>20&1 != 0, uint8(x>>21&3)
+		r.c.stateChanged()
+		if x>>23&1 != 0 {
+			r.c.SetBreakpoints([]uint64{base + 8})
+			r.c.SetWatchpoints([]Watch{{x, 64, true, true}})
+		}
 		for range 20 {
 			if r.off || r.lock {
 				return
@@ -501,6 +516,9 @@ func FuzzWords(f *testing.F) {
 			if r.clock.Begin(1000) == 0 {
 				r.clock.Expire()
 				continue
+			}
+			if _, ok := r.c.Stopped(); ok {
+				r.c.Resume()
 			}
 			if !r.c.Runnable() {
 				return

@@ -407,18 +407,12 @@ func (c *CPU) storeExclusive(in *a64.Inst, va uint64, size int) bool {
 		}
 		if c.physical(va) == m.pa {
 			c.debug.compares = true // the comparison is no read of the program's
-			defer func() { c.debug.compares = false }()
-			lo, ok := c.load(va, size)
+			same, ok := c.holds(in, va, size, &m)
+			c.debug.compares = false
 			if !ok {
 				return false
 			}
-			hi := m.hi
-			if in.Op == a64.STXP {
-				if hi, ok = c.load(va+uint64(size), size); !ok {
-					return false
-				}
-			}
-			if lo == m.lo && hi == m.hi {
+			if same {
 				if c.stopsAtWatch(va, uint64(total), mmu.Write) {
 					c.exclusive = m
 					return false
@@ -432,6 +426,21 @@ func (c *CPU) storeExclusive(in *a64.Inst, va uint64, size int) bool {
 	}
 	c.X[in.Rm] = status
 	return true
+}
+
+// holds reports whether memory still holds what the load-exclusive saw. On a fault the exception has been taken.
+func (c *CPU) holds(in *a64.Inst, va uint64, size int, m *monitor) (same, ok bool) {
+	lo, ok := c.load(va, size)
+	if !ok {
+		return false, false
+	}
+	hi := m.hi
+	if in.Op == a64.STXP {
+		if hi, ok = c.load(va+uint64(size), size); !ok {
+			return false, false
+		}
+	}
+	return lo == m.lo && hi == m.hi, true
 }
 
 func (c *CPU) compareAndSwapPair(in *a64.Inst, va uint64, size int) bool {
