@@ -141,13 +141,18 @@ func TestCarveouts(t *testing.T) {
 		opts  []func(*Config)
 	}{
 		{"three", [4]memory.Range{video, video, screen, record}, []func(*Config){with(video), two}},
-		{"without video", [4]memory.Range{screen, screen, screen, record}, []func(*Config){two}},
+		{"without video", [4]memory.Range{screen, {}, screen, record}, []func(*Config){two}},
 	} {
 		for _, w := range ways[1:] {
 			c := newCaller(t, w, tc.opts...)
 			for use, r := range tc.pools {
-				c.rig.want(tc.what, []uint64{0xB200_0014, uint64(use)}, []uint64{0, r.Base, r.Size, 32})
+				want := []uint64{0, r.Base, r.Size, 32}
+				if r.Size == 0 {
+					want = []uint64{7, uint64(use)} // a client that names its use case gets no other's
+				}
+				c.rig.want(tc.what, []uint64{0xB200_0014, uint64(use)}, want)
 			}
+			c.rig.want("on demand", []uint64{0xB200_0014, onDemand}, []uint64{7, onDemand})
 			if caps := c.call(0xB200_0009)[1]; caps>>8&3 != 1 {
 				t.Errorf("capabilities %#x: want a static pool and no dynamic one", caps)
 			}

@@ -217,9 +217,12 @@ func newModel(cfg *secureworld.Config, cpus int, base uint64, mem []byte, look f
 	return m
 }
 
-// carveouts are the pools that are protected from reset on.
-func (m *model) carveouts() (out []extent) {
+// carveouts are the pools that are protected from reset on: those of one use case, if it is named.
+func (m *model) carveouts(named ...uint64) (out []extent) {
 	for _, u := range m.cfg.OPTEE.UseCases {
+		if len(named) > 0 && uint64(u.ID) != named[0] {
+			continue
+		}
 		who := masters{u.Access.Read, u.Access.Write}
 		if c := m.cfg.Carveout; c.Size != 0 && u.ID == m.cfg.CarveoutUse {
 			out = append(out, extent{span{c.Base, c.Size}, who})

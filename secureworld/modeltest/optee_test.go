@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"gatehouse/secureworld"
+	"gatehouse/secureworld/tee"
 )
 
 // TEE results (GlobalPlatform TEE Internal Core API) as sets.
@@ -1239,6 +1240,10 @@ func (c *call) fast() *answer {
 	case smcProtmem:
 		return &answer{keep: 4, check: func(out *regs) (bool, string) {
 			pools := m.carveouts()
+			// A client that names a use case gets no other's pool.
+			if id := uint64(c.w(1)); slices.ContainsFunc(m.cfg.OPTEE.UseCases, func(u tee.UseCase) bool { return uint64(u.ID) == id }) {
+				pools = m.carveouts(id)
+			}
 			for _, p := range pools {
 				if out[0] == 0 && p.span == (span{out[1], out[2]}) && out[3] >= 32 && out[3] <= 64 {
 					return true, ""

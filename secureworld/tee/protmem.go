@@ -37,8 +37,8 @@ func (s *Service) useCase(id uint64) *UseCase {
 	return nil
 }
 
-// carveout gives the carve-out that the SMC ABI reports for a use case. Where that has none, as for clients that name no use case,
-// it is the one for video, or else the first. It is nil where there is none at all.
+// carveout gives the carve-out that the SMC ABI reports for a use case. For clients that name none it is the one for video, or else
+// the first. It is nil where there is none: a client that names its use case wants no memory that other masters reach.
 func (s *Service) carveout(id uint64) (use *UseCase, pool *memory.Object) {
 	rank := 0
 	for i, o := range s.carveouts {
@@ -49,8 +49,8 @@ func (s *Service) carveout(id uint64) (use *UseCase, pool *memory.Object) {
 			r = 0
 		case uint64(u.ID) == id:
 			r = 3
-		case id >= uint64(optee.UseCaseSecureVideoPlay) && id <= uint64(optee.UseCaseSecureVideoRecord):
-			r = 0 // a client that names its use case wants no other's masters
+		case id >= uint64(optee.UseCaseSecureVideoPlay) && id <= uint64(optee.UseCaseSecureVideoRecord), s.useCase(id) != nil:
+			r = 0
 		case u.ID == optee.UseCaseSecureVideoPlay:
 			r = 2
 		}
