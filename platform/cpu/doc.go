@@ -6,6 +6,7 @@
 // Architecture Reference Manual for A-profile (DDI 0487).
 //
 // An instruction word is decoded once, into a page of decoded instructions that all processors of a machine share ([Code]).
-// The interpreter's main loop (interp.go) executes frequent instructions itself and hands the others to exec.go (registers only),
+// The interpreter's main loop (interp_unsafe.go) executes frequent instructions itself and hands the others to exec.go (registers only),
 // exec_mem.go (memory) and exec_sys.go (the rest). mem.go and tlb.go are the way to memory, exception.go the way out.
+// debug.go is self-hosted debug, debugger.go what an external debugger asks for, pauth.go and bti.go are FEAT_PAuth and FEAT_BTI.
 package cpu
