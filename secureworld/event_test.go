@@ -55,7 +55,7 @@ func TestEvents(t *testing.T) {
 		"ffa cpu0: FFA_MEM_LEND total=112 fragment=112 smc64=1 ret=FFA_SUCCESS ret.handle=0x20001")
 	r.message(0, assignArg(h, 1))
 	want("assign",
-		"optee optee: OPTEE_MSG_ASSIGN_PROTMEM handle=0x20001 use-case=secure-video ret=SUCCESS",
+		"optee optee: OPTEE_MSG_ASSIGN_PROTMEM handle=0x20001 use-case=secure-video size=64 ret=SUCCESS",
 		"optee optee: OPTEE_FFA_YIELDING_CALL_WITH_ARG handle=0x10000 offset=0x0 ret=SUCCESS ret.yield=DONE",
 		"ffa cpu0: FFA_MSG_SEND_DIRECT_REQ src=0x0 dst=0x8001 w3=0x80000000 w4=0x10000 ret=FFA_MSG_SEND_DIRECT_RESP ret.src=0x8001 ret.dst=0x0 ret.w3=0x0")
 	r.call(reclaimCall(h)...)
@@ -71,7 +71,7 @@ func TestEvents(t *testing.T) {
 	r.write(bufAddr, unknown.AppendTo(nil))
 	r.call(0x3200_0004, 0, bufAddr)
 	want("unknown message",
-		"optee optee: OPTEE_MSG_0x63 ret=NOT_IMPLEMENTED ret.origin=TEE",
+		"optee optee: OPTEE_MSG_0x63 size=32 ret=NOT_IMPLEMENTED ret.origin=TEE",
 		"smc cpu0: OPTEE_CALL_WITH_ARG arg=0x40100000 ret=EBADCMD")
 }
 

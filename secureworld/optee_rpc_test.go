@@ -613,10 +613,10 @@ func TestEventsOfRequests(t *testing.T) {
 	c.want("time", y.answer(0, [3]uint64{7, 8}).result(), optee.Success, optee.OriginTEE)
 	at := fmt.Sprintf("%#x", y.addr)
 	want := []string{
-		"optee optee: OPTEE_MSG_INVOKE_COMMAND session=0x1 func=0x0 p0=VALUE_OUTPUT{0x0,0x0,0x0} rpc=GET_TIME",
+		"optee optee: OPTEE_MSG_INVOKE_COMMAND session=0x1 func=0x0 p0=VALUE_OUTPUT{0x0,0x0,0x0} size=64 rpc=GET_TIME",
 		fmt.Sprintf("smc cpu0: OPTEE_CALL_WITH_RPC_ARG arg=%s ret=RPC_CMD ret.thread=%#x ret.cookie=0x0", at, ticket),
 		"optee optee: OPTEE_RPC_GET_TIME p0=VALUE_OUTPUT{0x0,0x0,0x0} ret=SUCCESS ret.p0=VALUE_OUTPUT{0x7,0x8,0x0}",
-		"optee optee: OPTEE_MSG_INVOKE_COMMAND session=0x1 func=0x0 p0=VALUE_OUTPUT{0x0,0x0,0x0} ret=SUCCESS",
+		"optee optee: OPTEE_MSG_INVOKE_COMMAND session=0x1 func=0x0 p0=VALUE_OUTPUT{0x0,0x0,0x0} size=64 ret=SUCCESS",
 		fmt.Sprintf("smc cpu0: OPTEE_RETURN_FROM_RPC thread=%#x a1:a2=0x0 a4:a5=0x0 ret=OK", ticket),
 	}
 	if got := strings.Join(l.got, "\n"); got != strings.Join(want, "\n") {

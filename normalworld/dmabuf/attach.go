@@ -103,7 +103,8 @@ func (a *Attachment) Map(dir Direction) ([]Segment, error) {
 	b.core.stats.Mapped++
 	b.core.stats.Maps++
 	if b.core.on() {
-		b.emit("MAP", event.Str("device", a.dev.Name), event.Str("direction", dir.String()), event.Dec("segments", uint64(len(segs))))
+		b.emit("MAP", event.Str("device", a.dev.Name), event.Dec("nsaid", uint64(a.dev.NSAID)), event.Str("direction", dir.String()),
+			event.Dec("segments", uint64(len(segs))))
 	}
 	return segs, nil
 }
@@ -156,7 +157,7 @@ func (a *Attachment) Unmap(dir Direction) error {
 	b.core.stats.Mapped--
 	b.core.stats.Unmaps++
 	if b.core.on() {
-		b.emit("UNMAP", event.Str("device", a.dev.Name), event.Str("direction", dir.String()))
+		b.emit("UNMAP", event.Str("device", a.dev.Name), event.Dec("nsaid", uint64(a.dev.NSAID)), event.Str("direction", dir.String()))
 	}
 	return nil
 }

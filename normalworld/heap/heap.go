@@ -121,6 +121,7 @@ func (h *Heap) Buffer(length uint64, flags uint32) (*dmabuf.Buffer, error) {
 	if size == 0 {
 		return nil, normalworld.EINVAL
 	}
+	start := h.core.Kernel.Now()
 	b, err := h.alloc.Allocate(size, flags)
 	if err != nil {
 		h.stats.Failures++
@@ -129,13 +130,17 @@ func (h *Heap) Buffer(length uint64, flags uint32) (*dmabuf.Buffer, error) {
 		h.stats.Bytes += size
 	}
 	if k := h.core.Kernel; k.Events.On(event.DMABuf) {
-		f := []event.Field{event.Str("heap", h.name), event.Hex("size", size)}
+		now := k.Now()
+		f := []event.Field{event.Str("heap", h.name), event.Hex("size", size), event.Dec("ns", now-start)}
 		if err != nil {
 			f = append(f, event.Str("error", err.Error()))
 		} else {
 			f = append(f, event.Dec("buffer", b.Serial()))
+			if p, ok := b.Private.(*protectedBuffer); ok {
+				f = append(f, event.Hex("base", p.segs[0].Addr))
+			}
 		}
-		k.Events.Emit(&event.Event{Time: k.Now(), Category: event.DMABuf, Source: "dma-heap", Name: "ALLOC", Fields: f})
+		k.Events.Emit(&event.Event{Time: now, Category: event.DMABuf, Source: "dma-heap", Name: "ALLOC", Fields: f})
 	}
 	return b, err
 }

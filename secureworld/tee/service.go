@@ -205,7 +205,7 @@ func (s *Service) ends(t *thread, st status) {
 		panic("BUG: tee: the copy of a message is malformed")
 	}
 	name, fields := sent.Fields(t.abi == abiFFA)
-	e := trace.Call(nil, fields)
+	e := append(trace.Call(nil, fields), event.Dec("size", uint64(len(t.raw))))
 	switch st {
 	case suspended:
 		e = append(e, event.Str("rpc", t.asks()))
