@@ -373,6 +373,8 @@ func toErrno(err error) error {
 		return nil
 	case errors.As(err, &e):
 		return err
+	case errors.Is(err, errUnknown):
+		return fmt.Errorf("%w: %w", normalworld.EIO, err)
 	}
 	return fmt.Errorf("%w: %w", normalworld.EINVAL, err)
 }

@@ -229,17 +229,11 @@ func (f *ffaABI) lend(s *tee.SHM, c *ProtmemConfig) error {
 	if err == nil {
 		return nil
 	}
-	// Without an answer the partition may have the memory, and is to give it up first.
-	if errors.Is(err, errUnknown) {
-		f.service(optee.FFAReleaseProtmem, uint64(h)&0xFFFF_FFFF, uint64(h)>>32)
-	}
-	if f.bus.Reclaim(h) != nil {
+	// Without an answer the partition may have the memory, and has to give it up first: settle sees to that.
+	if errors.Is(err, errUnknown) || f.bus.Reclaim(h) != nil {
 		return errors.Join(errUnknown, err)
 	}
 	s.SecWorldID = 0
-	if errors.Is(err, errUnknown) {
-		return normalworld.EIO
-	}
 	return err
 }
 
