@@ -50,6 +50,8 @@ var Policies = []Policy{Static, Pool, Buffer, Map}
 type Options struct {
 	ABI    ABI
 	Policy Policy
+	// Pool makes the pools of a policy of one's own, in the place of Policy's.
+	Pool optee.Policy
 	// CMA is the size of the contiguous area in bytes (32 MiB).
 	CMA uint64
 	// Costs are what work on pages takes.
@@ -116,6 +118,9 @@ func (o *Options) check() error {
 
 // pool is the policy as OP-TEE's driver takes it. Over the SMC ABI it finds a carve-out by itself.
 func (o *Options) pool() optee.Policy {
+	if o.Pool != nil {
+		return o.Pool
+	}
 	switch o.Policy {
 	case Static:
 		if o.ABI == FFA {
