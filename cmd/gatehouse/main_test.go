@@ -59,7 +59,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"bot"}, []string{`"bot"`, "boot", "demo"}},
 		{[]string{"-kernel", "x"}, []string{`"-kernel"`}},
 		{[]string{"help", "nothing"}, []string{`"nothing"`}},
-		{[]string{"sdp"}, []string{`"sdp"`}},
+		{[]string{"video"}, []string{`"video"`}},
 		{boot(), []string{"-kernel", "-bios"}},
 		{boot("-kernel"), []string{"-kernel", "argument"}},
 		{boot("-kernel", missing), []string{"-kernel " + missing, "no such file"}},
