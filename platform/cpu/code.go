@@ -67,7 +67,10 @@ func (k *Code) Reset() {
 	}
 	clear(k.pages)
 	for _, c := range k.cpus {
-		c.flushTLB()
+		// Programming a region takes several writes to the controller.
+		if !c.cold {
+			c.flushTLB()
+		}
 	}
 }
 

@@ -93,6 +93,7 @@ type CPU struct {
 
 	secure  bool // security state: EL3, or SCR_EL3.NS is 0
 	fpTrap  bool // floating point is trapped at the current exception level
+	cold    bool // nothing was put into the TLB since it was flushed
 	check   bool // something changed that the main loop must look at before it goes on
 	irq     bool // interrupt lines of the GIC's CPU interface
 	fiq     bool

@@ -95,6 +95,7 @@ func (c *CPU) flushTLB() {
 	c.contexts.n = 0
 	clear(c.contexts.current[:])
 	c.large = [2]area{}
+	c.cold = true
 	c.check = true
 	c.updateContext()
 }
@@ -242,6 +243,7 @@ func (c *CPU) translate(va uint64, acc mmu.Access, ctx uint64, user bool) (*xlat
 		c.memoryFault(va, acc, f)
 		return nil, false
 	}
+	c.cold = false
 	c.noteSize(va, t.Size)
 	*e = xlatEntry{tag: tag, pa: t.PA &^ pageMask, ns: t.NS, device: t.Attr.Device(), read: t.Read, write: t.Write}
 	if e.device && !c.cfg.StrictAlignment && !g.Enabled() && c.bus.IsRAM(t.PA) {
@@ -292,6 +294,7 @@ func (c *CPU) fetch(pc uint64) (*codePage, bool) {
 		c.memoryFault(pc, mmu.Execute, f)
 		return nil, false
 	}
+	c.cold = false
 	c.noteSize(pc, t.Size)
 	d := &c.debug
 	c.guarded = t.Guarded

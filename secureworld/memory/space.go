@@ -30,8 +30,11 @@ var (
 // Access says which non-secure masters may access protected memory: bit n stands for NSAID n.
 type Access struct{ Read, Write uint16 }
 
-// fields are for events.
-func (a Access) fields() []event.Field {
+// fields are for events; nil has none.
+func (a *Access) fields() []event.Field {
+	if a == nil {
+		return nil
+	}
 	return []event.Field{{Key: "read", Num: uint64(a.Read), Text: bus.NSAIDSet(a.Read)},
 		{Key: "write", Num: uint64(a.Write), Text: bus.NSAIDSet(a.Write)}}
 }
@@ -246,20 +249,20 @@ func (s *Space) take(ranges []Range, access Access, zero bool, e Event, k kind) 
 		}
 	}
 	s.commit(sorted, e)
-	s.tell("PROTECT", sorted, access.fields()...)
+	s.tell("PROTECT", sorted, &access)
 	o := s.object(ranges, k)
 	o.access = access
 	return o, nil
 }
 
 // tell emits an event about protected memory for each range.
-func (s *Space) tell(name string, ranges []Range, fields ...event.Field) {
+func (s *Space) tell(name string, ranges []Range, access *Access) {
 	if !s.cfg.Log.On(event.Protmem) {
 		return
 	}
 	for _, r := range ranges {
 		s.cfg.Log.Emit(event.Protmem, "secure", name,
-			append([]event.Field{event.Hex("base", r.Base), event.Hex("size", r.Size)}, fields...)...)
+			append([]event.Field{event.Hex("base", r.Base), event.Hex("size", r.Size)}, access.fields()...)...)
 	}
 }
 
@@ -274,7 +277,7 @@ func (s *Space) Grant(o *Object, off, n uint64, access Access) error {
 	if err := s.firewall.Grant(ranges, access); err != nil {
 		return err
 	}
-	s.tell("GRANT", ranges, access.fields()...)
+	s.tell("GRANT", ranges, &access)
 	return nil
 }
 
@@ -285,7 +288,7 @@ func (s *Space) Withdraw(o *Object, off, n uint64, access Access) {
 		panic("BUG: memory: a grant of no part of its object")
 	}
 	s.firewall.Withdraw(ranges, access)
-	s.tell("WITHDRAW", ranges, access.fields()...)
+	s.tell("WITHDRAW", ranges, &access)
 }
 
 // Surrender completes a donation: the normal world never gets the memory back.
@@ -317,9 +320,9 @@ func (s *Space) Reclaim(o *Object) error {
 		if err := s.scrub(sorted); err != nil {
 			return err
 		}
-		s.tell("SCRUB", sorted)
+		s.tell("SCRUB", sorted, nil)
 		s.firewall.Release(sorted)
-		s.tell("RELEASE", sorted)
+		s.tell("RELEASE", sorted, nil)
 		s.commit(sorted, Reclaim)
 	default:
 		return ErrState
@@ -335,7 +338,7 @@ func (s *Space) Reclaim(o *Object) error {
 func (s *Space) Cancel(o *Object) {
 	sorted := o.normalised()
 	s.firewall.Release(sorted)
-	s.tell("RELEASE", sorted)
+	s.tell("RELEASE", sorted, nil)
 	s.commit(sorted, Reclaim)
 	s.ranges -= len(o.ranges)
 	o.kind = ended
