@@ -43,7 +43,8 @@ type Bus struct {
 }
 
 // Probe finds the SPMC (abi: version, id, buffers, features, notifications, partitions). tx and rx are pages of the kernel's, which
-// belong to the bus until Remove. No FF-A at all is ENODEV.
+// belong to the bus until Remove. No FF-A at all is ENODEV. After an error the pages are the caller's, unless a bus is given beside it:
+// then the SPMC may have them still, and Remove tries again.
 func Probe(k *normalworld.Kernel, tx, rx uint64) (*Bus, error) {
 	b := &Bus{k: k, tx: tx, rx: rx}
 	r := ffa.VersionCall{Asked: ffa.Version1_2}.Registers()
@@ -69,8 +70,7 @@ func Probe(k *normalworld.Kernel, tx, rx uint64) (*Bus, error) {
 	b.call(&r)
 	b.mapped = true
 	if err := success32(&r); err != nil {
-		b.Remove()
-		return nil, fmt.Errorf("FFA_RXTX_MAP: %w", err)
+		return b.giveUp(fmt.Errorf("FFA_RXTX_MAP: %w", err))
 	}
 	for _, f := range []ffa.Function{ffa.MemLend64, ffa.MemShare64} {
 		if _, err := b.feature(uint32(f)); err == nil {
@@ -80,10 +80,17 @@ func Probe(k *normalworld.Kernel, tx, rx uint64) (*Bus, error) {
 	}
 	b.startNotifications()
 	if err := b.discover(); err != nil {
-		b.Remove()
-		return nil, err
+		return b.giveUp(err)
 	}
 	return b, nil
+}
+
+// giveUp ends a probe that has failed.
+func (b *Bus) giveUp(err error) (*Bus, error) {
+	if b.Remove() != nil {
+		return b, err
+	}
+	return nil, err
 }
 
 // Remove gives the buffers and the notifications back. The pages of the buffers are the caller's again if it returns nil.

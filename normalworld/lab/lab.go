@@ -94,6 +94,7 @@ type Lab struct {
 	bus   *armffa.Bus // nil over the SMC ABI
 	rxtx  uint64      // its buffers
 	free  uint64      // pages, before anything was taken
+	gone  bool        // OP-TEE's driver was removed
 }
 
 // ErrOption is wrapped by errors about Options.
@@ -134,7 +135,8 @@ func (o *Options) pool() optee.Policy {
 	return optee.NewDynamicPool
 }
 
-// New boots a normal world on m. After an error nothing is left behind.
+// New boots a normal world on m. After an error nothing is left behind that the secure world gives back; where it does not, the lab is
+// given beside the error, for Close.
 func New(m normalworld.Machine, o Options) (*Lab, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -144,7 +146,10 @@ func New(m normalworld.Machine, o Options) (*Lab, error) {
 		l.Kernel.Conduit = o.Conduit(l.Kernel.Conduit)
 	}
 	if err := l.boot(); err != nil {
-		return nil, errors.Join(err, l.Close())
+		if cerr := l.Close(); cerr != nil {
+			return l, errors.Join(err, cerr)
+		}
+		return nil, err
 	}
 	return l, nil
 }
@@ -220,6 +225,7 @@ func (l *Lab) probe() (err error) {
 		cfg.Bus = l.bus
 	}
 	l.OPTEE, err = optee.Probe(l.TEE, cfg)
+	l.gone = err != nil
 	return err
 }
 
@@ -267,7 +273,7 @@ func (l *Lab) Heap(id heap.ID) (*heap.Heap, error) { return l.Heaps.Open(id.Stri
 var ErrLeft = errors.New("left over")
 
 // Close takes the normal world down: masters are stopped, drivers removed. What is still in use stays, and is an error that
-// wraps ErrLeft, as is memory that the secure world has kept.
+// wraps ErrLeft, as is memory that the secure world has kept: Close can be called again then.
 func (l *Lab) Close() error {
 	var errs []error
 	add := func(err error) {
@@ -279,6 +285,9 @@ func (l *Lab) Close() error {
 		add(m.Close())
 	}
 	l.found = nil
+	if l.SMAF != nil {
+		l.SMAF.Settle() // what it does not get back is among the buffers
+	}
 	if l.Core != nil {
 		if left := l.Core.Buffers(); len(left) > 0 {
 			var names []string
@@ -289,9 +298,16 @@ func (l *Lab) Close() error {
 		}
 	}
 	if l.OPTEE != nil {
-		add(l.OPTEE.Remove())
-		if n := l.OPTEE.Lost(); n > 0 {
+		if !l.gone {
+			err := l.OPTEE.Remove()
+			l.gone = err == nil
+			add(err)
+		}
+		if n := l.OPTEE.Settle(); n > 0 {
 			add(fmt.Errorf("%w: %d pages with the secure world", ErrLeft, n))
+		}
+		if len(errs) > 0 {
+			return errors.Join(errs...) // FF-A is still needed
 		}
 	}
 	if l.bus != nil {

@@ -139,6 +139,7 @@ func (p *Patched) UnmapAttachment(a *dmabuf.Attachment, dir dmabuf.Direction) er
 type Overwritten struct {
 	orig dmabuf.Exporter
 	ctx  smaf.Context
+	lost *dmabuf.Buffer // released, and its memory has not come back
 }
 
 // Overwrite makes a buffer secure by exchanging its exporter. The memory comes back when the buffer is released. ErrSecure where that
@@ -183,11 +184,24 @@ func (o *Overwritten) Unmap(a *dmabuf.Attachment, segs []dmabuf.Segment, dir dma
 	o.orig.Unmap(a, segs, dir)
 }
 
-// Release gives the memory back to the original when the firewall has; if it does not, nobody gets it.
+// Release gives the memory back to the original when the firewall has; if it does not, nobody gets it before Settle.
 func (o *Overwritten) Release(b *dmabuf.Buffer) {
-	if o.ctx.Destroy() == nil {
-		o.orig.Release(b)
+	o.lost = b
+	_ = o.Settle() // there is nobody to tell
+}
+
+// Settle asks the firewall again for the memory of a buffer that has gone.
+func (o *Overwritten) Settle() error {
+	if o.lost == nil {
+		return nil
 	}
+	if err := o.ctx.Destroy(); err != nil {
+		return err
+	}
+	b := o.lost
+	o.lost = nil
+	o.orig.Release(b)
+	return nil
 }
 
 // SelfAttach is what an exporter that uses its own buffers by DMA would have to do for either way: attach to them like anybody else,

@@ -69,7 +69,7 @@ type Device struct {
 	allocators []Allocator // best first
 	secure     Secure
 	contexts   int // of buffers that are secure
-	lost       []*dmabuf.Buffer
+	lost       []*handle // whose memory did not come back
 }
 
 // New makes the device; its buffers are c's.
@@ -129,7 +129,23 @@ func (d *Device) UnregisterSecure() error {
 }
 
 // Lost gives the memory that secure modules did not give back.
-func (d *Device) Lost() []*dmabuf.Buffer { return d.lost }
+func (d *Device) Lost() []*dmabuf.Buffer {
+	var all []*dmabuf.Buffer
+	for _, h := range d.lost {
+		all = append(all, h.memory)
+	}
+	return all
+}
+
+// Settle asks the secure modules again for the memory of buffers that have gone, and says how many they keep still.
+func (d *Device) Settle() (buffers int) {
+	list := d.lost
+	d.lost = nil
+	for _, h := range list {
+		d.release(h)
+	}
+	return len(d.lost)
+}
 
 func (d *Device) find(name string) Allocator {
 	for _, a := range d.allocators {
@@ -384,18 +400,25 @@ func (d *Device) Unmap(a *dmabuf.Attachment, segs []dmabuf.Segment, dir dmabuf.D
 func (d *Device) Release(b *dmabuf.Buffer) {
 	h := b.Private.(*handle)
 	if h.ctx != nil {
-		if err := h.unsecure(); err != nil {
-			// Nobody may use memory again that may still be closed, and open to some masters.
-			h.dev.contexts--
+		d.contexts-- // the buffer has gone, whatever its memory does
+	}
+	d.release(h)
+}
+
+func (d *Device) release(h *handle) {
+	if h.ctx != nil {
+		if err := h.ctx.Destroy(); err != nil {
+			// Nobody may use memory again that may still be closed, and open to some masters. Without memory there is nothing to lose.
 			if h.memory != nil {
-				d.lost = append(d.lost, h.memory)
+				d.lost = append(d.lost, h)
 			}
 			return
 		}
+		h.ctx = nil
 	}
 	if h.memory != nil {
 		if err := h.memory.Put(); err != nil {
-			d.lost = append(d.lost, h.memory)
+			d.lost = append(d.lost, h)
 		}
 	}
 }

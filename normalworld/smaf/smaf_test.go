@@ -349,6 +349,10 @@ func TestRefusals(t *testing.T) {
 		if lost == 1 && k.pages.FreePages() != k.free-8 {
 			t.Errorf("%d pages are free of %d, want all but those that are still protected", k.pages.FreePages(), k.free)
 		}
+		// It comes back when the module is asked again.
+		if n := k.dev.Settle(); n != 0 || k.mod.closed != 0 || k.pages.FreePages() != k.free {
+			t.Errorf("%s: %d buffers are lost, %d bytes protected, %d of %d pages free", step, n, k.mod.closed, k.pages.FreePages(), k.free)
+		}
 	}
 }
 

@@ -127,7 +127,8 @@ type Stats struct {
 func (d *Driver) Stats() Stats { return d.stats }
 
 // Probe finds OP-TEE and registers tee0 and teepriv0, the protected heaps, and the devices that the secure world enumerates.
-// ENODEV says that there is no OP-TEE. After an error nothing is left behind in the secure world that it gives back.
+// ENODEV says that there is no OP-TEE. After an error nothing is left behind in the secure world that it gives back; where it has kept
+// memory, the driver is given beside the error, removed, for Settle.
 func Probe(sub *tee.Subsystem, cfg Config) (*Driver, error) {
 	d := &Driver{k: sub.Kernel(), sub: sub, cfg: cfg, byID: make(map[uint64]*tee.SHM)}
 	if d.cfg.MaxRPCs == 0 {
@@ -150,8 +151,13 @@ func Probe(sub *tee.Subsystem, cfg Config) (*Driver, error) {
 	d.supp = sub.NewDevice(d, true)
 	err := d.start()
 	if err != nil {
-		d.Remove()
-		return nil, fmt.Errorf("optee: %w", err)
+		if rerr := d.Remove(); rerr != nil {
+			panic("BUG: optee: nobody uses a driver that was not there: " + rerr.Error())
+		}
+		if d.Lost() == 0 {
+			d = nil
+		}
+		return d, fmt.Errorf("optee: %w", err)
 	}
 	return d, nil
 }
@@ -195,7 +201,7 @@ func (d *Driver) Version() tee.Version {
 func (d *Driver) OS() (major, minor, build uint32) { return d.major, d.minor, d.build }
 
 // Remove unloads the driver: EBUSY while files, shared memory or buffers hold its devices, where Linux waits. Protected heaps end
-// with their last buffer. Memory that the secure world does not give back stays lost; Lost says how much.
+// with their last buffer. Memory that the secure world does not give back stays lost; Lost says how much, and Settle tries again.
 func (d *Driver) Remove() error {
 	if d.dev == nil {
 		return normalworld.ENODEV
@@ -224,10 +230,8 @@ func (d *Driver) Remove() error {
 	}
 	d.supp.Remove()
 	d.dev.Remove()
-	for _, pa := range d.private {
-		d.sub.FreePages(pa, 1)
-	}
-	d.private, d.dev, d.supp = nil, nil, nil
+	d.freePrivate()
+	d.dev, d.supp = nil, nil
 	return nil
 }
 

@@ -33,9 +33,14 @@ func (d *Driver) LendPages(pa, pages uint64, c *ProtmemConfig) (*tee.SHM, error)
 	return s, nil
 }
 
-// TakeBack ends what LendPages began. After an error, which wraps EIO, the secure world has the memory still.
+// TakeBack ends what LendPages began. After an error, which wraps EIO, the secure world has the memory still; it can be called again
+// then.
 func (d *Driver) TakeBack(s *tee.SHM) error {
-	d.Reclaim(s)
+	if s.Held() {
+		d.settleMemory() // it was tried before
+	} else {
+		d.Reclaim(s)
+	}
 	if s.Held() {
 		return fmt.Errorf("the secure world keeps %d pages at %#x: %w", len(s.Pages()), s.Pages()[0], normalworld.EIO)
 	}

@@ -20,6 +20,24 @@ func (d *Driver) settle() {
 	}
 }
 
+// Settle asks the secure world again for memory that it has not given back, and says how many pages it keeps still. It may be called
+// after Remove, as long as FF-A is there.
+func (d *Driver) Settle() (pages uint64) {
+	d.settleMemory()
+	if d.dev == nil {
+		d.freePrivate()
+	}
+	return d.Lost()
+}
+
+// freePrivate gives back the pages that the driver keeps for its messages.
+func (d *Driver) freePrivate() {
+	for _, pa := range d.private {
+		d.sub.FreePages(pa, 1)
+	}
+	d.private = nil
+}
+
 func (d *Driver) settleMemory() {
 	list := d.limbo
 	d.limbo = nil
