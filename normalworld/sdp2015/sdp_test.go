@@ -12,6 +12,7 @@ import (
 	"gatehouse/normalworld/driver"
 	"gatehouse/normalworld/internal/labtest"
 	"gatehouse/normalworld/lab"
+	"gatehouse/normalworld/media"
 	"gatehouse/normalworld/mem"
 	"gatehouse/normalworld/sdp2015"
 	"gatehouse/normalworld/smaf"
@@ -338,4 +339,93 @@ func TestRegions(t *testing.T) {
 			must(t, b.Put())
 		}
 	})
+}
+
+// The front ends that people had in 2015: a V4L2 device and a DRM card that export what they allocate themselves. Neither attaches to its own
+// buffers, so that neither way opens the firewall for them.
+func TestExportersNeverAttach(t *testing.T) {
+	secure := map[string]func(*lab.Lab, *dmabuf.Buffer) (undo func() error){
+		"patched": func(l *lab.Lab, b *dmabuf.Buffer) func() error {
+			p := sdp2015.NewPatched(smaf.OPTEE{Driver: l.OPTEE})
+			must(t, p.SetSecure(b))
+			return func() error { return p.ClearSecure(b) }
+		},
+		"overwritten": func(l *lab.Lab, b *dmabuf.Buffer) func() error {
+			_, err := sdp2015.Overwrite(smaf.OPTEE{Driver: l.OPTEE}, b)
+			must(t, err)
+			return func() error { return nil } // with the last reference
+		},
+	}
+	for _, way := range []string{"patched", "overwritten"} {
+		t.Run(way, func(t *testing.T) {
+			eachABI(t, func(t *testing.T, m *platform.Machine, l *lab.Lab, _ *decoder) {
+				// V4L2: the decoder decodes to a CAPTURE buffer of its own.
+				v := media.NewVideo("decoder", l.Core, l.Pages, l.Decoder.Device, &media.DecodeWork{
+					Decoder: l.Decoder, Codec: driver.JPEG, Format: driver.NV12, Colour: driver.BT601Full, Width: width, Height: height})
+				v.Output.Size, v.Capture.Size = 16<<10, uint64(driver.NV12.Size(width, height))
+				_, err := v.Output.Request(1, media.MMAP)
+				must(t, err)
+				_, err = v.Capture.Request(1, media.MMAP)
+				must(t, err)
+				in, err := v.Output.Export(0)
+				must(t, err)
+				stream := frame(t, l)
+				data := make([]byte, stream.Length)
+				must(t, l.Kernel.Read(stream.Segs[0].Addr, data))
+				mm, err := in.MMap(0, in.Size(), dmabuf.ProtRead|dmabuf.ProtWrite)
+				must(t, err)
+				must(t, mm.Write(0, data))
+				must(t, mm.Unmap())
+				must(t, in.Put())
+				b, err := v.Capture.Export(0)
+				must(t, err)
+				undo := secure[way](l, b)
+				must(t, v.StreamOn())
+				must(t, v.Capture.Queue(0, nil, 0, 0))
+				must(t, v.Output.Queue(0, nil, stream.Length, 0))
+				for !v.Capture.Ready() {
+					if !l.Kernel.Sleep(normalworld.Forever) {
+						t.Fatal("nothing comes")
+					}
+				}
+				done, err := v.Capture.Dequeue()
+				must(t, err)
+				var job *driver.JobError
+				if !errors.As(done.Err, &job) || !job.Write {
+					t.Errorf("the decoder: %v, want a refused write", done.Err)
+				}
+				// An importer of the same buffer does fine: that is what hid the problem.
+				if way == "overwritten" {
+					a, err := b.Attach(l.Transform.Device)
+					must(t, err)
+					_, err = a.Map(dmabuf.ToDevice)
+					must(t, err)
+					must(t, a.Unmap(dmabuf.ToDevice))
+					must(t, a.Detach())
+				}
+				must(t, v.StreamOff())
+				must(t, undo())
+				must(t, b.Put())
+				must(t, v.Close())
+
+				// DRM: the display scans a dumb buffer of the card's own.
+				card := media.NewCard(l.Core, l.Pages, l.Display)
+				h, stride, _, err := card.CreateDumb(width, height, 4)
+				must(t, err)
+				fb, err := card.AddFB(h, driver.XRGB8888, width, height, stride, 0)
+				must(t, err)
+				b, err = card.Export(h)
+				must(t, err)
+				undo = secure[way](l, b)
+				must(t, card.SetCrtc(fb))
+				if err := l.Display.WaitFrame(); !errors.Is(err, normalworld.EIO) {
+					t.Errorf("the display: %v, want a refused read", err)
+				}
+				must(t, card.Off())
+				must(t, undo())
+				must(t, b.Put())
+				must(t, card.Close())
+			})
+		})
+	}
 }
