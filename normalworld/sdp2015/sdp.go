@@ -18,7 +18,8 @@ var (
 	ErrInUse = fmt.Errorf("the buffer is mapped: %w", normalworld.EBUSY)
 )
 
-// protect takes a buffer's memory from everybody. The memory is found as any importer finds it.
+// protect takes a buffer's memory from everybody. The memory is found as any importer finds it. A context beside an error may have some
+// of the memory still: it must be destroyed before anybody frees the buffer, to which there is one more reference then.
 func protect(fw smaf.Secure, b *dmabuf.Buffer) (smaf.Context, error) {
 	for a := range b.Attachments() {
 		if _, _, mapped := a.Mapped(); mapped {
@@ -30,7 +31,11 @@ func protect(fw smaf.Secure, b *dmabuf.Buffer) (smaf.Context, error) {
 		return nil, err
 	}
 	if err := visit(b, ctx.Protect); err != nil {
-		return nil, errors.Join(err, ctx.Destroy())
+		derr := ctx.Destroy()
+		if derr == nil {
+			return nil, err
+		}
+		return ctx, errors.Join(err, derr, b.Get())
 	}
 	return ctx, nil
 }
@@ -71,6 +76,20 @@ func revoke(ctx smaf.Context, dev *dmabuf.Device, segs []dmabuf.Segment, dir dma
 type Patched struct {
 	fw     smaf.Secure
 	secure map[*dmabuf.Buffer]smaf.Context // looked up, never ranged over
+	lost   []lost
+}
+
+// lost is a buffer that could not be made secure, and some of whose memory the firewall keeps.
+type lost struct {
+	b   *dmabuf.Buffer // with a reference
+	ctx smaf.Context
+}
+
+func (l lost) settle() error {
+	if err := l.ctx.Destroy(); err != nil {
+		return err
+	}
+	return l.b.Put()
 }
 
 // NewPatched makes a patched core that knows one platform's firewall.
@@ -78,17 +97,33 @@ func NewPatched(fw smaf.Secure) *Patched {
 	return &Patched{fw: fw, secure: make(map[*dmabuf.Buffer]smaf.Context)}
 }
 
-// SetSecure sets the field: the memory is closed to everybody. ErrSecure, ErrInUse.
+// SetSecure sets the field: the memory is closed to everybody. ErrSecure, ErrInUse. Where the firewall refuses and then keeps some of the
+// memory, the buffer lives on until Settle.
 func (p *Patched) SetSecure(b *dmabuf.Buffer) error {
 	if p.secure[b] != nil {
 		return ErrSecure
 	}
 	ctx, err := protect(p.fw, b)
 	if err != nil {
+		if ctx != nil {
+			p.lost = append(p.lost, lost{b, ctx})
+		}
 		return err
 	}
 	p.secure[b] = ctx
 	return nil
+}
+
+// Settle asks the firewall again for what it has kept, and says of how many buffers it keeps something still.
+func (p *Patched) Settle() (buffers int) {
+	list := p.lost
+	p.lost = nil
+	for _, l := range list {
+		if l.settle() != nil {
+			p.lost = append(p.lost, l)
+		}
+	}
+	return len(p.lost)
 }
 
 // Secure reads the field.
@@ -139,17 +174,22 @@ func (p *Patched) UnmapAttachment(a *dmabuf.Attachment, dir dmabuf.Direction) er
 type Overwritten struct {
 	orig dmabuf.Exporter
 	ctx  smaf.Context
-	lost *dmabuf.Buffer // released, and its memory has not come back
+	gone *dmabuf.Buffer // released, and its memory has not come back
+	lost []lost
 }
 
 // Overwrite makes a buffer secure by exchanging its exporter. The memory comes back when the buffer is released. ErrSecure where that
-// was done before.
+// was done before. Where the firewall refuses and then keeps some of the memory, the buffer lives on, and what is given beside the error
+// is for Settle alone.
 func Overwrite(fw smaf.Secure, b *dmabuf.Buffer) (*Overwritten, error) {
 	if _, ok := b.Exporter().(*Overwritten); ok {
 		return nil, ErrSecure
 	}
 	ctx, err := protect(fw, b)
 	if err != nil {
+		if ctx != nil {
+			return &Overwritten{lost: []lost{{b, ctx}}}, err
+		}
 		return nil, err
 	}
 	o := &Overwritten{ctx: ctx}
@@ -186,20 +226,26 @@ func (o *Overwritten) Unmap(a *dmabuf.Attachment, segs []dmabuf.Segment, dir dma
 
 // Release gives the memory back to the original when the firewall has; if it does not, nobody gets it before Settle.
 func (o *Overwritten) Release(b *dmabuf.Buffer) {
-	o.lost = b
+	o.gone = b
 	_ = o.Settle() // there is nobody to tell
 }
 
-// Settle asks the firewall again for the memory of a buffer that has gone.
+// Settle asks the firewall again for what it has kept of a buffer.
 func (o *Overwritten) Settle() error {
-	if o.lost == nil {
+	for len(o.lost) > 0 {
+		if err := o.lost[0].settle(); err != nil {
+			return err
+		}
+		o.lost = o.lost[1:]
+	}
+	if o.gone == nil {
 		return nil
 	}
 	if err := o.ctx.Destroy(); err != nil {
 		return err
 	}
-	b := o.lost
-	o.lost = nil
+	b := o.gone
+	o.gone = nil
 	o.orig.Release(b)
 	return nil
 }

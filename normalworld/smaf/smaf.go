@@ -68,7 +68,7 @@ type Device struct {
 	core       *dmabuf.Core
 	allocators []Allocator // best first
 	secure     Secure
-	contexts   int // of buffers that are secure
+	contexts   int       // of buffers that are secure
 	lost       []*handle // whose memory did not come back
 }
 

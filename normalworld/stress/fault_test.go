@@ -291,6 +291,12 @@ func doPatched(r *rig, l *lab.Lab) (err error) {
 		return err
 	}
 	p := sdp2015.NewPatched(smaf.OPTEE{Driver: l.OPTEE})
+	r.settle = append(r.settle, func() error {
+		if p.Settle() > 0 {
+			return normalworld.EIO
+		}
+		return nil
+	})
 	err = p.SetSecure(b)
 	if err == nil {
 		err = r.patched(l, p, b)
@@ -335,7 +341,7 @@ func doOverwritten(r *rig, l *lab.Lab) (err error) {
 	if err == nil {
 		err = r.visits(l, b)
 	}
-	err = errors.Join(err, b.Put())
+	err = errors.Join(err, b.Put()) // gives the memory back, if that works
 	if o != nil {
 		if serr := o.Settle(); serr != nil {
 			r.settle = append(r.settle, o.Settle)
