@@ -33,9 +33,8 @@ var labUse = map[usecase.Name]optee.UseCase{
 	usecase.Recording: optee.UseCaseSecureVideoRecord, usecase.CryptoKeys: optee.UseCaseSecureVideoRecord,
 }
 
-// newLabMachine makes a machine with the Go secure world for a grant policy and the use case of its protected memory. No guest runs on it.
-// With secureHeap the carve-out is a pool of linaro,secure-heap.
-func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, secureHeap bool, events *event.Stream) (*platform.Machine, secureworld.Config, error) {
+// labWorld is a secure world that one ABI reaches, and that asks for pools of the given size.
+func labWorld(abi lab.ABI, pool uint64) secureworld.Config {
 	world := secureworld.DefaultConfig()
 	world.TZASC.Base = platform.TZCBase
 	world.ABI = secureworld.ABIFFA
@@ -43,8 +42,15 @@ func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, secureHeap
 		world.ABI = secureworld.ABISMC
 	}
 	for i := range world.OPTEE.UseCases {
-		world.OPTEE.UseCases[i].MinSize = labPool
+		world.OPTEE.UseCases[i].MinSize = pool
 	}
+	return world
+}
+
+// newLabMachine makes a machine with the Go secure world for a grant policy and the use case of its protected memory. No guest runs on it.
+// With secureHeap the carve-out is a pool of linaro,secure-heap.
+func newLabMachine(abi lab.ABI, policy lab.Policy, use optee.UseCase, secureHeap bool, events *event.Stream) (*platform.Machine, secureworld.Config, error) {
+	world := labWorld(abi, labPool)
 	cfg := platform.Config{TZASC: true, RAM: labRAM, Events: events}
 	if policy == lab.Static {
 		world.Carveout, world.CarveoutUse = memory.Range{Base: labCarveout, Size: labCarveLen}, use

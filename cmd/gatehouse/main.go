@@ -40,7 +40,7 @@ type call struct {
 }
 
 func commands() []command {
-	return []command{bootCommand, demoCommand, sdpCommand, conformCommand, dtbCommand, imagesCommand}
+	return []command{bootCommand, demoCommand, sdpCommand, compareCommand, conformCommand, dtbCommand, imagesCommand}
 }
 
 // run executes a command line and gives the exit status.

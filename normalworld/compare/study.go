@@ -1,0 +1,430 @@
+package compare
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatehouse/normalworld/lab"
+)
+
+// Study is a report with variations of its workload, for the questions that people argue about.
+type Study struct {
+	Report *Report
+	// Sizes varies the size of one buffer a frame, with time for every frame; Rates the frames a second; Held the buffers that are held at one
+	// time.
+	Sizes, Rates, Held []Variation
+	abis               []lab.ABI
+	policies           []lab.Policy
+	base               Workload
+}
+
+// Variation is the workload with one quantity changed.
+type Variation struct {
+	At     float64 // the quantity
+	Report *Report
+}
+
+// The quantities of the variations.
+var (
+	studySizes = []uint64{64 << 10, 256 << 10, 1 << 20, 1920 * 1080 * 3 / 2, 2560 * 1440 * 3 / 2, 3840 * 2160 * 3 / 2}
+	studyRates = []float64{24, 30, 50, 60, 90, 120, 240}
+	studyHeld  = []int{1, 2, 4, 6, 7, 8, 9, 10, 12, 16}
+)
+
+// NewStudy runs the variations.
+func NewStudy(o Options, r *Report) (*Study, error) {
+	s := &Study{Report: r, abis: o.ABIs, policies: o.Policies}
+	if s.abis == nil {
+		s.abis = lab.ABIs
+	}
+	if s.policies == nil {
+		s.policies = lab.Policies
+	}
+	o.Host = nil
+	base := r.Workload
+	if base.Kind == Playback {
+		base = DefaultWorkload()
+	}
+	s.base = base
+	run := func(list *[]Variation, at float64, change func(w *Workload)) error {
+		o.Workload = base
+		change(&o.Workload)
+		if o.Workload.Check() != nil {
+			return nil // the workload cannot be varied that far
+		}
+		r, err := Compare(o)
+		if err == nil {
+			*list = append(*list, Variation{at, r})
+		}
+		return err
+	}
+	for _, n := range studySizes {
+		if err := run(&s.Sizes, float64(n), func(w *Workload) {
+			w.Sizes, w.Count, w.Frames, w.Period = []uint64{n}, 1, 2*w.Lifetime+8, 1_000_000_000
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, fps := range studyRates {
+		if err := run(&s.Rates, fps, func(w *Workload) { w.Period, w.Frames = uint64(1e9/fps), 60 }); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range studyHeld {
+		if err := run(&s.Held, float64(n), func(w *Workload) {
+			w.Sizes, w.Count, w.Lifetime, w.InFlight, w.Frames, w.Period = []uint64{256 << 10}, 1, n, min(n, w.InFlight), 4*n, 100_000_000
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+//go:embed page.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// WriteHTML writes the study as one page that needs nothing else.
+func (s *Study) WriteHTML(out io.Writer) error { return page.Execute(out, s.view()) }
+
+// view is what the page shows.
+type view struct {
+	Workload, Base, Profile string
+	Legend                  []legend
+	Head                    []string
+	Rows                    []row
+	Sections                []section
+	Costs                   []Cost
+	Failures                []string
+}
+
+type legend struct{ Class, Name string }
+
+type row struct {
+	First bool // of its ABI
+	Cells []string
+}
+
+// section is one question.
+type section struct {
+	ID, Title string
+	Reading   []string
+	Figures   []figure
+	Head      []string
+	Rows      []row
+}
+
+type figure struct {
+	Caption string
+	Plot    template.HTML
+}
+
+func class(abi lab.ABI, p lab.Policy) string { return string(p) + " " + string(abi) }
+
+func name(abi lab.ABI, p lab.Policy) string { return string(p) + ", " + string(abi) }
+
+// each calls f for every combination.
+func (s *Study) each(f func(abi lab.ABI, p lab.Policy)) {
+	for _, p := range s.policies {
+		for _, abi := range s.abis {
+			f(abi, p)
+		}
+	}
+}
+
+func (s *Study) view() *view {
+	r := s.Report
+	v := &view{Workload: r.Workload.String(), Base: s.base.String(), Profile: r.Profile, Costs: r.Costs}
+	s.each(func(abi lab.ABI, p lab.Policy) { v.Legend = append(v.Legend, legend{class(abi, p), name(abi, p)}) })
+	v.Head = []string{"abi", "policy", "SMCs", "world switches", "OP-TEE messages", "FF-A direct", "marshalled", "register writes", "regions, peak", "scrubbed",
+		"secure world", "alloc p50", "alloc p99", "alloc max", "late", "dropped", "failed", "exposure"}
+	for i, c := range r.Cells {
+		v.Rows = append(v.Rows, row{i == 0 || r.Cells[i-1].ABI != c.ABI, []string{
+			string(c.ABI), string(c.Policy), fmt.Sprint(c.SMCs), fmt.Sprint(c.Switches), fmt.Sprint(c.Messages), fmt.Sprint(c.Direct), size(float64(c.Marshalled)),
+			fmt.Sprint(c.Writes), fmt.Sprint(c.RegionsPeak), size(float64(c.Scrubbed)), duration(c.Times.Secure), duration(c.Alloc.P50),
+			duration(c.Alloc.P99), duration(c.Alloc.Max), fmt.Sprint(c.Late), fmt.Sprint(c.Dropped), fmt.Sprint(c.Failures.Sum()), size(c.Exposure) + "\u00b7s",
+		}})
+		if c.FirstError != "" {
+			v.Failures = append(v.Failures, fmt.Sprintf("%s, first failure: %s", name(c.ABI, c.Policy), c.FirstError))
+		}
+	}
+	v.Sections = []section{s.smooth(), s.abi(), s.privilege(), s.regions()}
+	return v
+}
+
+// per is a quantity for each frame that was given.
+func per(c *Cell, v float64) float64 { return v / float64(max(c.Given(), 1)) }
+
+// smooth asks when dynamic protection hurts smooth playback.
+func (s *Study) smooth() section {
+	x := section{ID: "smooth", Title: "When does dynamic protection hurt smooth playback?"}
+	var values []float64
+	lines := map[string]*series{}
+	var order []*series
+	get := func(abi lab.ABI, p lab.Policy) *series {
+		k := class(abi, p)
+		if lines[k] == nil {
+			lines[k] = &series{name: name(abi, p), class: k}
+			order = append(order, lines[k])
+		}
+		return lines[k]
+	}
+	s.each(func(abi lab.ABI, p lab.Policy) {
+		for _, v := range s.Sizes {
+			c := v.Report.Cell(abi, p)
+			values = append(values, float64(c.Frame.P99))
+			get(abi, p).points = append(get(abi, p).points, point{v.At, float64(max(c.Frame.P99, 1)),
+				fmt.Sprintf("%s: %s a buffer, %s a frame", name(abi, p), size(v.At), duration(c.Frame.P99))})
+		}
+	})
+	sizes := axis{title: "size of the frame's buffer", log: true, from: 48 << 10, to: 16 << 20}
+	for _, n := range []float64{64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20} {
+		sizes.marks = append(sizes.marks, mark{n, strings.Replace(size(n), ".00", "", 1)})
+	}
+	for i := range sizes.marks {
+		sizes.marks[i].text = strings.Replace(sizes.marks[i].text, ".0 ", " ", 1)
+	}
+	plain := func(v float64) string {
+		return strings.NewReplacer(".00", "", ".0", "").Replace(duration(uint64(v)))
+	}
+	values = append(values, 50e6)
+	p := plot{label: "time at work for a frame by buffer size", x: sizes, y: decades("time at work for a frame, p99", plain, values),
+		rules: []rule{{1e9 / 30, "30 frames/s"}, {1e9 / 60, "60 frames/s"}, {1e9 / 120, "120 frames/s"}}}
+	for _, l := range order {
+		p.series = append(p.series, *l)
+	}
+	x.Figures = append(x.Figures, figure{"What a frame costs its player, by the size of its buffer: allocate, map, unmap, free. Above a line, that rate cannot be kept.", p.svg()})
+
+	lost := func(c *Cell) float64 { return 100 * per(c, float64(c.Late+c.Dropped+c.Failures.Sum())) }
+	q := plot{label: "frames lost by frame rate", x: axis{title: "frames a second", log: true, from: 22, to: 260},
+		y: axis{title: "frames late, dropped or failed", to: 100}}
+	for _, v := range []float64{0, 25, 50, 75, 100} {
+		q.y.marks = append(q.y.marks, mark{v, fmt.Sprintf("%.0f%%", v)})
+	}
+	for _, f := range studyRates {
+		q.x.marks = append(q.x.marks, mark{f, strconv.FormatFloat(f, 'f', -1, 64)})
+	}
+	s.each(func(abi lab.ABI, pol lab.Policy) {
+		l := series{name: name(abi, pol), class: class(abi, pol)}
+		for _, v := range s.Rates {
+			c := v.Report.Cell(abi, pol)
+			l.points = append(l.points, point{v.At, lost(c), fmt.Sprintf("%s: %.0f frames/s, %.0f%% lost", name(abi, pol), v.At, lost(c))})
+		}
+		q.series = append(q.series, l)
+	})
+	x.Figures = append(x.Figures, figure{"Frames of this workload that are late, dropped or failed, by frame rate. Lines that coincide at 0% lose nothing.", q.svg()})
+
+	// The reading: the largest rate without a loss, and what fills the time.
+	var limits []string
+	s.each(func(abi lab.ABI, pol lab.Policy) {
+		best := 0.0
+		for _, v := range s.Rates {
+			if lost(v.Report.Cell(abi, pol)) > 0 {
+				break
+			}
+			best = v.At
+		}
+		text := fmt.Sprintf("%.0f (%s)", best, name(abi, pol))
+		if best == 0 {
+			text = fmt.Sprintf("none (%s)", name(abi, pol))
+		}
+		limits = append(limits, text)
+	})
+	x.Reading = append(x.Reading, fmt.Sprintf("The highest of the rates tried at which not one frame is lost: %s.", strings.Join(limits, ", ")))
+	worst := slices.MaxFunc(s.Report.Cells, func(a, b *Cell) int { return int(int64(a.Times.Secure) - int64(b.Times.Secure)) })
+	frame := per(worst, float64(worst.Times.Secure+worst.Times.Normal))
+	x.Reading = append(x.Reading, fmt.Sprintf(
+		"In this run the most expensive combination, %s, is at work %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only.",
+		name(worst.ABI, worst.Policy), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1)))
+	x.Head = []string{"abi", "policy", "alloc p50", "alloc p99", "alloc max", "map p99", "frame p50", "frame p99", "late", "dropped", "failed"}
+	for i, c := range s.Report.Cells {
+		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), duration(c.Alloc.P50), duration(c.Alloc.P99),
+			duration(c.Alloc.Max), duration(c.Map.P99), duration(c.Frame.P50), duration(c.Frame.P99), fmt.Sprint(c.Late), fmt.Sprint(c.Dropped), fmt.Sprint(c.Failures.Sum())}})
+	}
+	return x
+}
+
+// abi asks what FF-A costs over the SMC ABI.
+func (s *Study) abi() section {
+	x := section{ID: "abi", Title: "What does FF-A cost over OP-TEE's SMC ABI?"}
+	top := 0.0
+	b := bars{label: "time in the secure world for a frame, by policy and ABI"}
+	for _, c := range s.Report.Cells {
+		top = max(top, per(c, float64(c.Times.Secure)))
+	}
+	unit, suffix := 1e6, "ms"
+	if top < 1e6 {
+		unit, suffix = 1e3, "us"
+	}
+	b.y = linear("secure world, "+suffix+" a frame", func(v float64) string { return strconv.FormatFloat(round(v), 'g', 4, 64) }, top*1.08/unit)
+	s.each(func(abi lab.ABI, p lab.Policy) {
+		c := s.Report.Cell(abi, p)
+		v := per(c, float64(c.Times.Secure))
+		b.items = append(b.items, bar{string(p), class(abi, p), v / unit, string(abi) + " " + digits(v/unit), fmt.Sprintf("%s: %s a frame", name(abi, p), duration(uint64(v)))})
+	})
+	x.Figures = append(x.Figures, figure{"Time in the secure world for each frame, from the SMC to its return.", b.svg()})
+	x.Head = []string{"policy", "SMCs a frame: ffa", "smc", "world switches: ffa", "smc", "bytes marshalled: ffa", "smc", "secure world: ffa", "smc", "ratio"}
+	if !slices.Contains(s.abis, lab.FFA) || !slices.Contains(s.abis, lab.SMC) {
+		x.Head = nil
+		x.Reading = []string{"This run has one ABI only.", "Leave -abi out to compare them."}
+		return x
+	}
+	most, which := 1.0, lab.Policy("")
+	for _, p := range s.policies {
+		f, m := s.Report.Cell(lab.FFA, p), s.Report.Cell(lab.SMC, p)
+		ratio := "\u2013"
+		if m.Times.Secure > 0 {
+			q := float64(f.Times.Secure) / float64(m.Times.Secure)
+			ratio = fmt.Sprintf("%.2f", q)
+			if q > most {
+				most, which = q, p
+			}
+		}
+		n := func(c *Cell, v uint64) string { return digits(per(c, float64(v))) }
+		x.Rows = append(x.Rows, row{Cells: []string{string(p), n(f, f.SMCs), n(m, m.SMCs), n(f, f.Switches), n(m, m.Switches), n(f, f.Marshalled), n(m, m.Marshalled),
+			duration(uint64(per(f, float64(f.Times.Secure)))), duration(uint64(per(m, float64(m.Times.Secure)))), ratio}})
+	}
+	x.Reading = append(x.Reading, "FF-A takes two calls where the SMC ABI takes one: a lend is FFA_MEM_LEND and a message that assigns the memory, its end a message that releases it and FFA_MEM_RECLAIM; a grant is one message over either.")
+	if which == "" {
+		x.Reading = append(x.Reading, "With these costs that makes no difference: where no memory changes hands, neither ABI is used.")
+	} else {
+		x.Reading = append(x.Reading, fmt.Sprintf("It costs most under %s, where the secure world's share of a frame is %.2f times that over the SMC ABI.", which, most))
+	}
+	return x
+}
+
+// privilege asks what least privilege costs.
+func (s *Study) privilege() section {
+	x := section{ID: "privilege", Title: "What does least privilege cost?"}
+	var xs, ys []float64
+	for _, c := range s.Report.Cells {
+		xs = append(xs, per(c, float64(c.Times.Normal+c.Times.Secure)))
+		ys = append(ys, per(c, c.Exposure))
+	}
+	plain := func(v float64) string { return strings.NewReplacer(".00", "", ".0", "").Replace(duration(uint64(v))) }
+	p := plot{label: "exposure against work for a frame", markerOnly: true,
+		x: decades("work of both worlds for a frame", plain, xs),
+		y: decades("exposure, byte seconds a frame", func(v float64) string { return "10" + superscript(int(math.Round(math.Log10(v)))) }, ys)}
+	s.each(func(abi lab.ABI, pol lab.Policy) {
+		c := s.Report.Cell(abi, pol)
+		work, e := per(c, float64(c.Times.Normal+c.Times.Secure)), per(c, c.Exposure)
+		if work <= 0 || e <= 0 {
+			return
+		}
+		p.series = append(p.series, series{name(abi, pol), class(abi, pol), []point{{work, e, fmt.Sprintf("%s: %s of work, %s\u00b7s exposed, a frame", name(abi, pol), duration(uint64(work)), size(e))}}})
+	})
+	x.Figures = append(x.Figures, figure{"Each combination by what a frame costs and how much it exposes: better is to the left and down.", p.svg()})
+	x.Head = []string{"abi", "policy", "exposure", "reading", "writing", "stale", "masters exposed, mean", "region updates", "work a frame"}
+	for i, c := range s.Report.Cells {
+		mean := "\u2013"
+		if life := s.lifeBytes(c); life > 0 {
+			mean = digits(c.Exposure / life)
+		}
+		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), size(c.Exposure) + "\u00b7s",
+			size(c.ExposureRead) + "\u00b7s", size(c.ExposureWrite) + "\u00b7s", size(c.Stale) + "\u00b7s", mean, fmt.Sprint(c.Updates), duration(uint64(xs[i]))}})
+	}
+	abi := s.abis[0]
+	a, b := s.Report.Cell(abi, lab.Pool), s.Report.Cell(abi, lab.Map)
+	if a == nil || b == nil {
+		x.Reading = []string{"This run lacks pool or map.", "Leave -policy out to compare them."}
+		return x
+	}
+	less := "to nothing"
+	if b.Exposure > 0 {
+		less = fmt.Sprintf("%s times", digits(a.Exposure/b.Exposure))
+	}
+	work := func(c *Cell) uint64 { return uint64(per(c, float64(c.Times.Normal+c.Times.Secure))) }
+	x.Reading = append(x.Reading, fmt.Sprintf("Over %s, admitting each master only while it has a buffer mapped, and only in that direction, lowers exposure %s against a pool that is lent as a whole, for %s of work a frame instead of %s.",
+		abi, less, duration(work(b)), duration(work(a))))
+	if c := s.Report.Cell(abi, lab.Buffer); c != nil {
+		x.Reading = append(x.Reading, fmt.Sprintf("Lending each buffer by itself for the whole use case leaves %.0f%% of the pool's exposure, since the masters that are let in are the same for as long as the buffer lives.",
+			100*c.Exposure/max(a.Exposure, 1)))
+	} else {
+		x.Reading = append(x.Reading, "What remains is the time between a grant and the end of the call that maps.")
+	}
+	return x
+}
+
+// lifeBytes is bytes x seconds that buffers lived, or 0 where that is not known.
+func (s *Study) lifeBytes(c *Cell) float64 { return byteSeconds(c.life) }
+
+func superscript(n int) string {
+	digits := []rune("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+	var b strings.Builder
+	for _, r := range strconv.Itoa(n) {
+		if r == '-' {
+			b.WriteRune('\u207b')
+		} else {
+			b.WriteRune(digits[r-'0'])
+		}
+	}
+	return b.String()
+}
+
+// regions asks when the controller's regions run out.
+func (s *Study) regions() section {
+	x := section{ID: "regions", Title: "When do regions run out?"}
+	abi := s.abis[0]
+	peak := plot{label: "regions in use by buffers held", x: axis{title: "buffers held at one time", from: 0, to: 17}, y: axis{title: "regions in use, peak", to: 9},
+		rules: []rule{{8, "8 regions beside region 0"}}}
+	lost := plot{label: "frames failed by buffers held", x: peak.x, y: axis{title: "frames that got no memory", to: 100}}
+	for _, n := range []float64{1, 2, 4, 6, 8, 10, 12, 14, 16} {
+		peak.x.marks = append(peak.x.marks, mark{n, fmt.Sprintf("%.0f", n)})
+	}
+	lost.x = peak.x
+	for v := 0.0; v <= 8; v += 2 {
+		peak.y.marks = append(peak.y.marks, mark{v, fmt.Sprintf("%.0f", v)})
+	}
+	for v := 0.0; v <= 100; v += 25 {
+		lost.y.marks = append(lost.y.marks, mark{v, fmt.Sprintf("%.0f%%", v)})
+	}
+	x.Head = []string{"buffers held"}
+	for _, p := range s.policies {
+		x.Head = append(x.Head, string(p)+": regions", "failed")
+	}
+	first := map[lab.Policy]float64{}
+	for _, p := range s.policies {
+		a, b := series{name: name(abi, p), class: class(abi, p)}, series{name: name(abi, p), class: class(abi, p)}
+		for _, v := range s.Held {
+			c := v.Report.Cell(abi, p)
+			failed := 100 * per(c, float64(c.Failures.Sum()))
+			a.points = append(a.points, point{v.At, float64(c.RegionsPeak), fmt.Sprintf("%s: %.0f held, %d regions", p, v.At, c.RegionsPeak)})
+			b.points = append(b.points, point{v.At, failed, fmt.Sprintf("%s: %.0f held, %.0f%% failed", p, v.At, failed)})
+			if first[p] == 0 && c.Failures.Regions > 0 {
+				first[p] = v.At
+			}
+		}
+		peak.series, lost.series = append(peak.series, a), append(lost.series, b)
+	}
+	x.Figures = append(x.Figures,
+		figure{"Regions of the controller in use at most, by the number of buffers held at one time.", peak.svg()},
+		figure{"Frames that failed for want of a region.", lost.svg()})
+	for _, v := range s.Held {
+		cells := []string{fmt.Sprintf("%.0f", v.At)}
+		for _, p := range s.policies {
+			c := v.Report.Cell(abi, p)
+			cells = append(cells, fmt.Sprint(c.RegionsPeak), fmt.Sprintf("%.0f%%", 100*per(c, float64(c.Failures.Sum()))))
+		}
+		x.Rows = append(x.Rows, row{Cells: cells})
+	}
+	var text []string
+	for _, p := range s.policies {
+		if first[p] > 0 {
+			text = append(text, fmt.Sprintf("%s at %.0f", p, first[p]))
+		}
+	}
+	if text == nil {
+		x.Reading = append(x.Reading, fmt.Sprintf("Over %s no policy of this run ran out with up to %.0f buffers.", abi, s.Held[len(s.Held)-1].At))
+	} else {
+		x.Reading = append(x.Reading, fmt.Sprintf("Over %s frames begin to fail, among the numbers tried, under %s buffers held at one time; policies that keep all buffers in one protected range never do.", abi, strings.Join(text, ", ")))
+	}
+	x.Reading = append(x.Reading, "Neighbours with the same masters share a region, but the secure world counts what would be left if every second one went, so that taking access away can never fail: it refuses before the eighth region is in use or after, depending on where the buffers lie.")
+	return x
+}
