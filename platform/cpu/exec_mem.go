@@ -484,6 +484,10 @@ func (c *CPU) zeroBlock(rt uint8) bool {
 		c.alignmentFault(va, mmu.Write)
 		return false
 	}
+	if t := &c.tlb[va/pageSize%tlbSize]; t.wtag == va&^pageMask|c.ctx {
+		clear(t.page[block&pageMask:][:4<<dczBlock])
+		return true
+	}
 	for off := uint64(0); off < 4<<dczBlock; off += 8 {
 		if !c.store(block+off, 8, 0) {
 			return false
