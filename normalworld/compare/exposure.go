@@ -137,7 +137,7 @@ func (h *held) needs() (a access) {
 			a.write |= 1 << id
 		}
 	}
-	return a.folded()
+	return a // a device is attached with the first identity of its master
 }
 
 // integrator adds up exposure. Between two events nothing changes.

@@ -102,34 +102,44 @@ func (p *plot) svg() template.HTML {
 	for _, r := range p.rules {
 		_, y := p.at(p.x.from, r.y)
 		w(`<line class="rule" x1="%v" y1="%v" x2="%v" y2="%v"/>`, plotLeft, y, plotWidth-plotRight, y)
-		w(`<text class="rulename" x="%v" y="%v" text-anchor="end">%v</text>`, plotWidth-plotRight-2, y-4, html.EscapeString(r.text))
 	}
-	for _, s := range p.series {
+	for i, s := range p.series {
+		// What is drawn first is the thickest, so that it can be seen below what coincides with it.
+		under := 0.0
 		if !p.markerOnly {
+			under = float64(len(p.series)-1-i) / float64(max(len(p.series)-1, 1))
 			var path []string
 			for _, q := range s.points {
 				x, y := p.at(q.x, q.y)
 				path = append(path, number(x)+","+number(y))
 			}
-			w(`<polyline class="line %v" points="%v"/>`, s.class, strings.Join(path, " "))
+			w(`<polyline class="line %v" stroke-width="%v" points="%v"/>`, s.class, 2+4*under, strings.Join(path, " "))
 		}
 		for _, q := range s.points {
 			x, y := p.at(q.x, q.y)
 			w(`<g class="dot %v"><title>%v</title>`, s.class, html.EscapeString(q.note))
 			if strings.Contains(s.class, "smc") {
-				w(`<rect x="%v" y="%v" width="8" height="8"/>`, x-4, y-4)
+				half := 4 + 2*under
+				w(`<rect x="%v" y="%v" width="%v" height="%v"/>`, x-half, y-half, 2*half, 2*half)
 			} else {
-				w(`<circle cx="%v" cy="%v" r="4.5"/>`, x, y)
+				w(`<circle cx="%v" cy="%v" r="%v"/>`, x, y, 4.5+2.5*under)
 			}
 			w(`</g>`)
-			if p.markerOnly {
-				anchor, dx := "start", 9.0
-				if x > plotWidth-plotRight-110 {
-					anchor, dx = "end", -9
+			if p.markerOnly && s.name != "" {
+				anchor, at := "middle", x
+				switch {
+				case x > plotWidth-plotRight-30:
+					anchor, at = "end", x+6
+				case x < plotLeft+30:
+					anchor, at = "start", x-6
 				}
-				w(`<text class="name" x="%v" y="%v" text-anchor="%v">%v</text>`, x+dx, y+4, anchor, html.EscapeString(s.name))
+				w(`<text class="name" x="%v" y="%v" text-anchor="%v">%v</text>`, at, y+18, anchor, html.EscapeString(s.name))
 			}
 		}
+	}
+	for _, r := range p.rules {
+		_, y := p.at(p.x.from, r.y)
+		w(`<text class="rulename" x="%v" y="%v">%v</text>`, plotLeft+6, y+4, html.EscapeString(r.text))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String()) // every text in it was escaped above

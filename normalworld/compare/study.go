@@ -16,12 +16,13 @@ import (
 // Study is a report with variations of its workload, for the questions that people argue about.
 type Study struct {
 	Report *Report
-	// Sizes varies the size of one buffer a frame, with time for every frame; Rates the frames a second; Held the buffers that are held at one
-	// time.
-	Sizes, Rates, Held []Variation
-	abis               []lab.ABI
-	policies           []lab.Policy
-	base               Workload
+	// Sizes varies the size of one buffer a frame, with time for every frame; Rates the frames a second; Apart the number of buffers that are
+	// held at one time, of the workload's size, over one ABI; Adjacent does so with buffers that fill their blocks of memory, so that each
+	// begins where another ends.
+	Sizes, Rates, Apart, Adjacent []Variation
+	abis                          []lab.ABI
+	policies                      []lab.Policy
+	base                          Workload
 }
 
 // Variation is the workload with one quantity changed.
@@ -36,6 +37,9 @@ var (
 	studyRates = []float64{24, 30, 50, 60, 90, 120, 240}
 	studyHeld  = []int{1, 2, 4, 6, 7, 8, 9, 10, 12, 16}
 )
+
+// adjacentSize is a size without a rest: the allocator of contiguous memory aligns what it gives to its size.
+const adjacentSize = 256 << 10
 
 // NewStudy runs the variations.
 func NewStudy(o Options, r *Report) (*Study, error) {
@@ -76,10 +80,15 @@ func NewStudy(o Options, r *Report) (*Study, error) {
 			return nil, err
 		}
 	}
+	o.ABIs = s.abis[:1]
 	for _, n := range studyHeld {
-		if err := run(&s.Held, float64(n), func(w *Workload) {
-			w.Sizes, w.Count, w.Lifetime, w.InFlight, w.Frames, w.Period = []uint64{256 << 10}, 1, n, min(n, w.InFlight), 4*n, 100_000_000
-		}); err != nil {
+		held := func(w *Workload) {
+			w.Count, w.Lifetime, w.InFlight, w.Frames, w.Period = 1, n, min(n, w.InFlight), 2*n+4, 1_000_000_000
+		}
+		if err := run(&s.Apart, float64(n), held); err != nil {
+			return nil, err
+		}
+		if err := run(&s.Adjacent, float64(n), func(w *Workload) { held(w); w.Sizes = []uint64{adjacentSize} }); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +114,11 @@ type view struct {
 	Failures                []string
 }
 
-type legend struct{ Class, Name string }
+// legend is a line of the legend; the SMC ABI has square marks.
+type legend struct {
+	Class, Name string
+	Square      bool
+}
 
 type row struct {
 	First bool // of its ABI
@@ -142,14 +155,16 @@ func (s *Study) each(f func(abi lab.ABI, p lab.Policy)) {
 func (s *Study) view() *view {
 	r := s.Report
 	v := &view{Workload: r.Workload.String(), Base: s.base.String(), Profile: r.Profile, Costs: r.Costs}
-	s.each(func(abi lab.ABI, p lab.Policy) { v.Legend = append(v.Legend, legend{class(abi, p), name(abi, p)}) })
+	s.each(func(abi lab.ABI, p lab.Policy) {
+		v.Legend = append(v.Legend, legend{class(abi, p), name(abi, p), abi == lab.SMC})
+	})
 	v.Head = []string{"abi", "policy", "SMCs", "world switches", "OP-TEE messages", "FF-A direct", "marshalled", "register writes", "regions, peak", "scrubbed",
-		"secure world", "alloc p50", "alloc p99", "alloc max", "late", "dropped", "failed", "exposure"}
+		"secure world", "alloc p99", "alloc max", "frames lost", "exposure"}
 	for i, c := range r.Cells {
 		v.Rows = append(v.Rows, row{i == 0 || r.Cells[i-1].ABI != c.ABI, []string{
 			string(c.ABI), string(c.Policy), fmt.Sprint(c.SMCs), fmt.Sprint(c.Switches), fmt.Sprint(c.Messages), fmt.Sprint(c.Direct), size(float64(c.Marshalled)),
-			fmt.Sprint(c.Writes), fmt.Sprint(c.RegionsPeak), size(float64(c.Scrubbed)), duration(c.Times.Secure), duration(c.Alloc.P50),
-			duration(c.Alloc.P99), duration(c.Alloc.Max), fmt.Sprint(c.Late), fmt.Sprint(c.Dropped), fmt.Sprint(c.Failures.Sum()), size(c.Exposure) + "\u00b7s",
+			fmt.Sprint(c.Writes), fmt.Sprint(c.RegionsPeak), size(float64(c.Scrubbed)), duration(c.Times.Secure),
+			c.Alloc.text(c.Alloc.P99), c.Alloc.text(c.Alloc.Max), fmt.Sprint(c.lost()), size(c.Exposure) + "\u00b7s",
 		}})
 		if c.FirstError != "" {
 			v.Failures = append(v.Failures, fmt.Sprintf("%s, first failure: %s", name(c.ABI, c.Policy), c.FirstError))
@@ -179,9 +194,10 @@ func (s *Study) smooth() section {
 	s.each(func(abi lab.ABI, p lab.Policy) {
 		for _, v := range s.Sizes {
 			c := v.Report.Cell(abi, p)
-			values = append(values, float64(c.Frame.P99))
-			get(abi, p).points = append(get(abi, p).points, point{v.At, float64(max(c.Frame.P99, 1)),
-				fmt.Sprintf("%s: %s a buffer, %s a frame", name(abi, p), size(v.At), duration(c.Frame.P99))})
+			values = append(values, float64(c.Frame.P50))
+			l := get(abi, p)
+			l.points = append(l.points, point{v.At, float64(max(c.Frame.P50, 1)),
+				fmt.Sprintf("%s: %s a buffer, %s a frame", name(abi, p), size(v.At), duration(c.Frame.P50))})
 		}
 	})
 	sizes := axis{title: "size of the frame's buffer", log: true, from: 48 << 10, to: 16 << 20}
@@ -195,14 +211,14 @@ func (s *Study) smooth() section {
 		return strings.NewReplacer(".00", "", ".0", "").Replace(duration(uint64(v)))
 	}
 	values = append(values, 50e6)
-	p := plot{label: "time at work for a frame by buffer size", x: sizes, y: decades("time at work for a frame, p99", plain, values),
+	p := plot{label: "time at work for a frame by buffer size", x: sizes, y: decades("time at work for a frame, p50", plain, values),
 		rules: []rule{{1e9 / 30, "30 frames/s"}, {1e9 / 60, "60 frames/s"}, {1e9 / 120, "120 frames/s"}}}
 	for _, l := range order {
 		p.series = append(p.series, *l)
 	}
-	x.Figures = append(x.Figures, figure{"What a frame costs its player, by the size of its buffer: allocate, map, unmap, free. Above a line, that rate cannot be kept.", p.svg()})
+	x.Figures = append(x.Figures, figure{"What a frame in the middle of the stream costs its player, by the size of its buffer: allocate, map, unmap, free. Above a dotted line, that rate cannot be kept.", p.svg()})
 
-	lost := func(c *Cell) float64 { return 100 * per(c, float64(c.Late+c.Dropped+c.Failures.Sum())) }
+	lost := func(c *Cell) float64 { return 100 * per(c, float64(c.lost())) }
 	q := plot{label: "frames lost by frame rate", x: axis{title: "frames a second", log: true, from: 22, to: 260},
 		y: axis{title: "frames late, dropped or failed", to: 100}}
 	for _, v := range []float64{0, 25, 50, 75, 100} {
@@ -223,53 +239,68 @@ func (s *Study) smooth() section {
 
 	// The reading: the largest rate without a loss, and what fills the time.
 	var limits []string
-	s.each(func(abi lab.ABI, pol lab.Policy) {
-		best := 0.0
-		for _, v := range s.Rates {
-			if lost(v.Report.Cell(abi, pol)) > 0 {
-				break
+	for _, pol := range s.policies {
+		var best []string
+		for _, abi := range s.abis {
+			rate := "none"
+			for _, v := range s.Rates {
+				if v.Report.Cell(abi, pol).lost() > 0 {
+					break
+				}
+				rate = strconv.FormatFloat(v.At, 'f', -1, 64)
 			}
-			best = v.At
+			best = append(best, rate)
 		}
-		text := fmt.Sprintf("%.0f (%s)", best, name(abi, pol))
-		if best == 0 {
-			text = fmt.Sprintf("none (%s)", name(abi, pol))
-		}
-		limits = append(limits, text)
-	})
-	x.Reading = append(x.Reading, fmt.Sprintf("The highest of the rates tried at which not one frame is lost: %s.", strings.Join(limits, ", ")))
+		limits = append(limits, string(pol)+" "+strings.Join(best, "/"))
+	}
+	x.Reading = append(x.Reading, fmt.Sprintf("The highest of the rates tried at which not one frame is lost (%s): %s frames a second.",
+		joined(s.abis, "/"), strings.Join(limits, ", ")))
 	worst := slices.MaxFunc(s.Report.Cells, func(a, b *Cell) int { return int(int64(a.Times.Secure) - int64(b.Times.Secure)) })
+	first := "which is not part of it"
+	if c := s.Report.Cell(worst.ABI, lab.Pool); c != nil {
+		first = duration(c.Alloc.Max)
+	}
 	frame := per(worst, float64(worst.Times.Secure+worst.Times.Normal))
 	x.Reading = append(x.Reading, fmt.Sprintf(
-		"In this run the most expensive combination, %s, is at work %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only.",
-		name(worst.ABI, worst.Policy), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1)))
+		"In this run the most expensive combination, %s, is at work %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only, %s in this run.",
+		name(worst.ABI, worst.Policy), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1), first))
 	x.Head = []string{"abi", "policy", "alloc p50", "alloc p99", "alloc max", "map p99", "frame p50", "frame p99", "late", "dropped", "failed"}
 	for i, c := range s.Report.Cells {
-		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), duration(c.Alloc.P50), duration(c.Alloc.P99),
-			duration(c.Alloc.Max), duration(c.Map.P99), duration(c.Frame.P50), duration(c.Frame.P99), fmt.Sprint(c.Late), fmt.Sprint(c.Dropped), fmt.Sprint(c.Failures.Sum())}})
+		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), c.Alloc.text(c.Alloc.P50), c.Alloc.text(c.Alloc.P99),
+			c.Alloc.text(c.Alloc.Max), c.Map.text(c.Map.P99), c.Frame.text(c.Frame.P50), c.Frame.text(c.Frame.P99), fmt.Sprint(c.Late), fmt.Sprint(c.Dropped), fmt.Sprint(c.Failures.Sum())}})
 	}
 	return x
+}
+
+// bars draws a quantity of every combination.
+func (s *Study) bars(caption, title string, of func(c *Cell) float64) figure {
+	top := 0.0
+	b := bars{label: caption}
+	s.each(func(abi lab.ABI, p lab.Policy) {
+		v := of(s.Report.Cell(abi, p))
+		top = max(top, v)
+		b.items = append(b.items, bar{string(p), class(abi, p), v, string(abi) + " " + digits(v), name(abi, p) + ": " + digits(v)})
+	})
+	b.y = linear(title, func(v float64) string { return strconv.FormatFloat(round(v), 'f', -1, 64) }, top*1.08)
+	return figure{caption, b.svg()}
 }
 
 // abi asks what FF-A costs over the SMC ABI.
 func (s *Study) abi() section {
 	x := section{ID: "abi", Title: "What does FF-A cost over OP-TEE's SMC ABI?"}
 	top := 0.0
-	b := bars{label: "time in the secure world for a frame, by policy and ABI"}
 	for _, c := range s.Report.Cells {
 		top = max(top, per(c, float64(c.Times.Secure)))
 	}
 	unit, suffix := 1e6, "ms"
 	if top < 1e6 {
-		unit, suffix = 1e3, "us"
+		unit, suffix = 1e3, "\u00b5s"
 	}
-	b.y = linear("secure world, "+suffix+" a frame", func(v float64) string { return strconv.FormatFloat(round(v), 'g', 4, 64) }, top*1.08/unit)
-	s.each(func(abi lab.ABI, p lab.Policy) {
-		c := s.Report.Cell(abi, p)
-		v := per(c, float64(c.Times.Secure))
-		b.items = append(b.items, bar{string(p), class(abi, p), v / unit, string(abi) + " " + digits(v/unit), fmt.Sprintf("%s: %s a frame", name(abi, p), duration(uint64(v)))})
-	})
-	x.Figures = append(x.Figures, figure{"Time in the secure world for each frame, from the SMC to its return.", b.svg()})
+	x.Figures = append(x.Figures,
+		s.bars("Time in the secure world for each frame, from the SMC to its return.", "secure world, "+suffix+" a frame",
+			func(c *Cell) float64 { return per(c, float64(c.Times.Secure)) / unit }),
+		s.bars("Bytes of descriptors and arguments for each frame.", "bytes marshalled a frame",
+			func(c *Cell) float64 { return per(c, float64(c.Marshalled)) }))
 	x.Head = []string{"policy", "SMCs a frame: ffa", "smc", "world switches: ffa", "smc", "bytes marshalled: ffa", "smc", "secure world: ffa", "smc", "ratio"}
 	if !slices.Contains(s.abis, lab.FFA) || !slices.Contains(s.abis, lab.SMC) {
 		x.Head = nil
@@ -318,17 +349,18 @@ func (s *Study) privilege() section {
 		if work <= 0 || e <= 0 {
 			return
 		}
-		p.series = append(p.series, series{name(abi, pol), class(abi, pol), []point{{work, e, fmt.Sprintf("%s: %s of work, %s\u00b7s exposed, a frame", name(abi, pol), duration(uint64(work)), size(e))}}})
+		label := "" // once for both ABIs
+		if abi == s.abis[0] {
+			label = string(pol)
+		}
+		p.series = append(p.series, series{label, class(abi, pol), []point{{work, e, fmt.Sprintf("%s: %s of work, %s\u00b7s exposed, a frame", name(abi, pol), duration(uint64(work)), size(e))}}})
 	})
-	x.Figures = append(x.Figures, figure{"Each combination by what a frame costs and how much it exposes: better is to the left and down.", p.svg()})
+	x.Figures = append(x.Figures, figure{"Each combination by what a frame costs and how much it exposes: better is to the left and down.", p.svg()},
+		s.bars("Masters that could access a buffer without having it mapped, on average over its life.", "masters exposed, mean", s.exposed))
 	x.Head = []string{"abi", "policy", "exposure", "reading", "writing", "stale", "masters exposed, mean", "region updates", "work a frame"}
 	for i, c := range s.Report.Cells {
-		mean := "\u2013"
-		if life := s.lifeBytes(c); life > 0 {
-			mean = digits(c.Exposure / life)
-		}
 		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), size(c.Exposure) + "\u00b7s",
-			size(c.ExposureRead) + "\u00b7s", size(c.ExposureWrite) + "\u00b7s", size(c.Stale) + "\u00b7s", mean, fmt.Sprint(c.Updates), duration(uint64(xs[i]))}})
+			size(c.ExposureRead) + "\u00b7s", size(c.ExposureWrite) + "\u00b7s", size(c.Stale) + "\u00b7s", digits(s.exposed(c)), fmt.Sprint(c.Updates), duration(uint64(xs[i]))}})
 	}
 	abi := s.abis[0]
 	a, b := s.Report.Cell(abi, lab.Pool), s.Report.Cell(abi, lab.Map)
@@ -352,8 +384,24 @@ func (s *Study) privilege() section {
 	return x
 }
 
-// lifeBytes is bytes x seconds that buffers lived, or 0 where that is not known.
-func (s *Study) lifeBytes(c *Cell) float64 { return byteSeconds(c.life) }
+// exposed is how many masters were exposed on average over the lives of buffers.
+func (s *Study) exposed(c *Cell) float64 {
+	if c.life == 0 {
+		return 0
+	}
+	return float64(c.exposure.Any) / float64(c.life)
+}
+
+// lost is how many frames were not as they should be.
+func (c *Cell) lost() int { return c.Late + c.Dropped + c.Failures.Sum() }
+
+func joined(list []lab.ABI, with string) string {
+	var s []string
+	for _, a := range list {
+		s = append(s, string(a))
+	}
+	return strings.Join(s, with)
+}
 
 func superscript(n int) string {
 	digits := []rune("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -372,59 +420,72 @@ func superscript(n int) string {
 func (s *Study) regions() section {
 	x := section{ID: "regions", Title: "When do regions run out?"}
 	abi := s.abis[0]
-	peak := plot{label: "regions in use by buffers held", x: axis{title: "buffers held at one time", from: 0, to: 17}, y: axis{title: "regions in use, peak", to: 9},
-		rules: []rule{{8, "8 regions beside region 0"}}}
-	lost := plot{label: "frames failed by buffers held", x: peak.x, y: axis{title: "frames that got no memory", to: 100}}
-	for _, n := range []float64{1, 2, 4, 6, 8, 10, 12, 14, 16} {
-		peak.x.marks = append(peak.x.marks, mark{n, fmt.Sprintf("%.0f", n)})
-	}
-	lost.x = peak.x
-	for v := 0.0; v <= 8; v += 2 {
-		peak.y.marks = append(peak.y.marks, mark{v, fmt.Sprintf("%.0f", v)})
-	}
-	for v := 0.0; v <= 100; v += 25 {
-		lost.y.marks = append(lost.y.marks, mark{v, fmt.Sprintf("%.0f%%", v)})
-	}
+	last := 0.0
+	first := map[lab.Policy]float64{}
 	x.Head = []string{"buffers held"}
 	for _, p := range s.policies {
 		x.Head = append(x.Head, string(p)+": regions", "failed")
 	}
-	first := map[lab.Policy]float64{}
 	for _, p := range s.policies {
-		a, b := series{name: name(abi, p), class: class(abi, p)}, series{name: name(abi, p), class: class(abi, p)}
-		for _, v := range s.Held {
-			c := v.Report.Cell(abi, p)
-			failed := 100 * per(c, float64(c.Failures.Sum()))
-			a.points = append(a.points, point{v.At, float64(c.RegionsPeak), fmt.Sprintf("%s: %.0f held, %d regions", p, v.At, c.RegionsPeak)})
-			b.points = append(b.points, point{v.At, failed, fmt.Sprintf("%s: %.0f held, %.0f%% failed", p, v.At, failed)})
-			if first[p] == 0 && c.Failures.Regions > 0 {
-				first[p] = v.At
-			}
-		}
-		peak.series, lost.series = append(peak.series, a), append(lost.series, b)
+		x.Head = append(x.Head, string(p)+", adjacent", "failed")
 	}
-	x.Figures = append(x.Figures,
-		figure{"Regions of the controller in use at most, by the number of buffers held at one time.", peak.svg()},
-		figure{"Frames that failed for want of a region.", lost.svg()})
-	for _, v := range s.Held {
-		cells := []string{fmt.Sprintf("%.0f", v.At)}
+	for i, list := range [][]Variation{s.Apart, s.Adjacent} {
+		peak := plot{label: "regions in use by buffers held", x: axis{title: "buffers held at one time", to: 17}, y: axis{title: "regions in use, peak", to: 9},
+			rules: []rule{{8, "all that there are"}}}
+		lost := plot{label: "frames failed by buffers held", y: axis{title: "frames that failed", to: 100}}
+		for n := 1.0; n <= 16; n++ {
+			peak.x.marks = append(peak.x.marks, mark{n, strconv.Itoa(int(n))})
+		}
+		lost.x = peak.x
+		for v := 0.0; v <= 8; v += 2 {
+			peak.y.marks = append(peak.y.marks, mark{v, fmt.Sprintf("%.0f", v)})
+		}
+		for v := 0.0; v <= 100; v += 25 {
+			lost.y.marks = append(lost.y.marks, mark{v, fmt.Sprintf("%.0f%%", v)})
+		}
 		for _, p := range s.policies {
-			c := v.Report.Cell(abi, p)
-			cells = append(cells, fmt.Sprint(c.RegionsPeak), fmt.Sprintf("%.0f%%", 100*per(c, float64(c.Failures.Sum()))))
+			a := series{name: name(abi, p), class: class(abi, p)}
+			b := a
+			for _, v := range list {
+				c := v.Report.Cell(abi, p)
+				failed := 100 * per(c, float64(c.Failures.Sum()))
+				a.points = append(a.points, point{v.At, float64(c.RegionsPeak), fmt.Sprintf("%s: %.0f held, %d regions", p, v.At, c.RegionsPeak)})
+				b.points = append(b.points, point{v.At, failed, fmt.Sprintf("%s: %.0f held, %.0f%% failed", p, v.At, failed)})
+				if i == 0 && first[p] == 0 && c.Failures.Regions > 0 {
+					first[p] = v.At
+				}
+				last = max(last, v.At)
+			}
+			peak.series, lost.series = append(peak.series, a), append(lost.series, b)
+		}
+		what := "Buffers of this workload's size"
+		if i == 1 {
+			what = fmt.Sprintf("Buffers of %s, which lie side by side", size(adjacentSize))
+		}
+		x.Figures = append(x.Figures, figure{what + ": regions of the controller in use at most.", peak.svg()},
+			figure{what + ": frames that failed, most of them for want of a region.", lost.svg()})
+	}
+	for i, v := range s.Apart {
+		cells := []string{fmt.Sprintf("%.0f", v.At)}
+		for _, r := range []*Report{v.Report, s.Adjacent[min(i, len(s.Adjacent)-1)].Report} {
+			for _, p := range s.policies {
+				c := r.Cell(abi, p)
+				cells = append(cells, fmt.Sprint(c.RegionsPeak), fmt.Sprintf("%.0f%%", 100*per(c, float64(c.Failures.Sum()))))
+			}
 		}
 		x.Rows = append(x.Rows, row{Cells: cells})
 	}
 	var text []string
 	for _, p := range s.policies {
 		if first[p] > 0 {
-			text = append(text, fmt.Sprintf("%s at %.0f", p, first[p]))
+			text = append(text, fmt.Sprintf("%s from %.0f buffers on", p, first[p]))
 		}
 	}
 	if text == nil {
-		x.Reading = append(x.Reading, fmt.Sprintf("Over %s no policy of this run ran out with up to %.0f buffers.", abi, s.Held[len(s.Held)-1].At))
+		x.Reading = append(x.Reading, fmt.Sprintf("Over %s no policy of this run lacked a region with up to %.0f buffers of the workload's size held at one time.", abi, last))
 	} else {
-		x.Reading = append(x.Reading, fmt.Sprintf("Over %s frames begin to fail, among the numbers tried, under %s buffers held at one time; policies that keep all buffers in one protected range never do.", abi, strings.Join(text, ", ")))
+		x.Reading = append(x.Reading, fmt.Sprintf("Over %s frames fail for want of a region, among the numbers tried: %s; policies that keep all buffers in one protected range never lack one.", abi, strings.Join(text, ", ")))
 	}
-	x.Reading = append(x.Reading, "Neighbours with the same masters share a region, but the secure world counts what would be left if every second one went, so that taking access away can never fail: it refuses before the eighth region is in use or after, depending on where the buffers lie.")
+	x.Reading = append(x.Reading, "Neighbours with the same masters share a region, but the secure world counts what could be left when some of them go, so that taking access away never fails: where buffers lie decides as much as how many there are.")
 	return x
 }

@@ -19,12 +19,20 @@ func duration(ns uint64) string {
 	case ns < 1_000:
 		return fmt.Sprintf("%dns", ns)
 	case ns < 1_000_000:
-		return digits(v/1e3) + "us"
+		return digits(v/1e3) + "\u00b5s"
 	case ns < 1_000_000_000:
 		return digits(v/1e6) + "ms"
 	default:
 		return digits(v/1e9) + "s"
 	}
+}
+
+// text prints one of the values of a distribution, which may be of nothing.
+func (d *Distribution) text(v uint64) string {
+	if d.N == 0 {
+		return "-"
+	}
+	return duration(v)
 }
 
 // digits prints a number from 1 to 1000, or less, with three significant digits.
@@ -107,8 +115,8 @@ func (r *Report) WriteTable(out io.Writer) error {
 	})
 	table("abi policy total normal secure idle alloc:p50 p90 p99 max map:p99 frame:p50 frame:p99", func(c *Cell) []string {
 		return []string{duration(c.Times.Total), duration(c.Times.Normal), duration(c.Times.Secure), duration(c.Times.Idle),
-			duration(c.Alloc.P50), duration(c.Alloc.P90), duration(c.Alloc.P99), duration(c.Alloc.Max), duration(c.Map.P99),
-			duration(c.Frame.P50), duration(c.Frame.P99)}
+			c.Alloc.text(c.Alloc.P50), c.Alloc.text(c.Alloc.P90), c.Alloc.text(c.Alloc.P99), c.Alloc.text(c.Alloc.Max), c.Map.text(c.Map.P99),
+			c.Frame.text(c.Frame.P50), c.Frame.text(c.Frame.P99)}
 	})
 	table("abi policy shown late dropped regions memory other fps MB/s exposure reads writes stale", func(c *Cell) []string {
 		return []string{strconv.Itoa(c.Frames), strconv.Itoa(c.Late), strconv.Itoa(c.Dropped), strconv.Itoa(c.Failures.Regions),
