@@ -131,8 +131,9 @@ func (o *Options) board(abi lab.ABI, policy lab.Policy) (b Board, area uint64) {
 	area = up(2*room + 8*mib)
 	b.RAM = area + 64*mib
 	if policy == lab.Static {
-		b.Carveout = room
-		b.RAM += room
+		// Nothing is lent from the contiguous area. With it out of the way the carve-out stays where masters with 32 address bits reach it.
+		area = 32 * mib
+		b.RAM, b.Carveout = area+64*mib+room, room
 	}
 	return b, area
 }
@@ -141,7 +142,7 @@ func (o *Options) board(abi lab.ABI, policy lab.Policy) (b Board, area uint64) {
 func (o *Options) Run(abi lab.ABI, policy lab.Policy) (cell *Cell, err error) {
 	b, area := o.board(abi, policy)
 	costs := o.Profile.Costs
-	rec := &recorder{costs: &costs}
+	rec := newRecorder(&costs)
 	b.Events = &event.Stream{}
 	b.Events.Attach(event.SMC|event.FFA|event.OPTEE|event.Protmem|event.TZC|event.DMABuf|event.Int, rec)
 	m, err := o.Machine(b)

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -116,18 +117,22 @@ func (x Exposure) plus(y Exposure) Exposure {
 	return Exposure{x.Any + y.Any, x.Read + y.Read, x.Write + y.Write, x.Stale + y.Stale, x.life + y.life}
 }
 
-// held is a buffer that exists, and span memory that held one.
+// span is a range of memory, and what it adds to the rate at which exposure grows, in pages x masters.
+type span struct {
+	base, size uint64
+	rate       Exposure
+}
+
+func (s *span) end() uint64 { return s.base + s.size }
+
+// held is a buffer that exists.
 type held struct {
 	span
 	serial        uint64
 	reads, writes [bus.NSAIDs]int // mappings of each master
 }
 
-type span struct{ base, size uint64 }
-
-func (s span) end() uint64 { return s.base + s.size }
-
-// needs is who has the buffer mapped.
+// needs is who has the buffer mapped. A device is attached with the first identity of its master.
 func (h *held) needs() (a access) {
 	for id := range bus.NSAIDs {
 		if h.reads[id] > 0 {
@@ -137,17 +142,18 @@ func (h *held) needs() (a access) {
 			a.write |= 1 << id
 		}
 	}
-	return a // a device is attached with the first identity of its master
+	return a
 }
 
 // integrator adds up exposure. Between two events nothing changes.
 type integrator struct {
-	total Exposure
-	rate  Exposure // pages x masters
-	last  uint64   // time up to which total counts
-	bufs  []held
-	stale []span
-	dirty []span // scratch
+	mirror *mirror
+	total  Exposure
+	rate   Exposure // of all buffers and stale spans together
+	last   uint64   // time up to which total counts
+	bufs   []*held  // in the order of their serial numbers
+	stale  []span   // memory that held buffers, disjoint
+	spare  []span
 }
 
 // until counts up to now.
@@ -158,30 +164,44 @@ func (x *integrator) until(now uint64) {
 	}
 }
 
-// changed works the rate out anew.
-func (x *integrator) changed(m *mirror) {
+// reprogrammed works all rates out anew.
+func (x *integrator) reprogrammed() {
 	x.rate = Exposure{}
-	for i := range x.bufs {
-		h := &x.bufs[i]
-		need := h.needs()
-		x.rate.life += h.size / pageSize
-		m.pieces(h.span, func(pages uint64, a access) {
-			a = a.folded()
-			read, write := a.read&^need.read, a.write&^need.write
-			x.rate.Any += pages * uint64(bits.OnesCount16(read|write))
-			x.rate.Read += pages * uint64(bits.OnesCount16(read))
-			x.rate.Write += pages * uint64(bits.OnesCount16(write))
-		})
+	for _, h := range x.bufs {
+		h.rate = x.of(h)
+		x.rate = x.rate.plus(h.rate)
 	}
-	for _, s := range x.stale {
-		m.pieces(s, func(pages uint64, a access) { x.rate.Stale += pages * uint64(bits.OnesCount16(a.folded().read)) })
+	for i := range x.stale {
+		s := &x.stale[i]
+		s.rate = x.left(s)
+		x.rate = x.rate.plus(s.rate)
 	}
 }
 
+// of is the rate of a buffer.
+func (x *integrator) of(h *held) (r Exposure) {
+	need := h.needs()
+	r.life = h.size / pageSize
+	x.mirror.pieces(h.base, h.end(), func(pages uint64, a access) {
+		a = a.folded()
+		read, write := a.read&^need.read, a.write&^need.write
+		r.Any += pages * uint64(bits.OnesCount16(read|write))
+		r.Read += pages * uint64(bits.OnesCount16(read))
+		r.Write += pages * uint64(bits.OnesCount16(write))
+	})
+	return r
+}
+
+// left is the rate of memory that held a buffer.
+func (x *integrator) left(s *span) (r Exposure) {
+	x.mirror.pieces(s.base, s.end(), func(pages uint64, a access) { r.Stale += pages * uint64(bits.OnesCount16(a.folded().read)) })
+	return r
+}
+
 // pieces divides memory at the ends of regions, so that access is the same within each piece.
-func (m *mirror) pieces(s span, f func(pages uint64, a access)) {
-	for at := s.base; at < s.end(); {
-		next := s.end()
+func (m *mirror) pieces(base, end uint64, f func(pages uint64, a access)) {
+	for at := base; at < end; {
+		next := end
 		for i := range m.slots[1:] {
 			r := &m.slots[1+i]
 			if !r.enabled {
@@ -198,50 +218,74 @@ func (m *mirror) pieces(s span, f func(pages uint64, a access)) {
 	}
 }
 
-// add begins the life of a buffer: what was in its memory is gone for others' purposes.
+// add begins the life of a buffer: what its memory held before is not there any more for anybody to whom it did not belong.
 func (x *integrator) add(serial, base, size uint64) {
-	x.bufs = append(x.bufs, held{span: span{base, size}, serial: serial})
 	x.forget(base, size)
+	h := &held{span: span{base: base, size: size}, serial: serial}
+	h.rate = x.of(h)
+	x.rate = x.rate.plus(h.rate)
+	x.bufs = append(x.bufs, h)
+}
+
+// find gives the place of a buffer, or -1 for one that is not protected memory.
+func (x *integrator) find(serial uint64) int {
+	i, ok := slices.BinarySearchFunc(x.bufs, serial, func(h *held, n uint64) int { return cmp.Compare(h.serial, n) })
+	if !ok {
+		return -1
+	}
+	return i
 }
 
 // remove ends it. What it held stays until it is scrubbed.
 func (x *integrator) remove(serial uint64) {
-	i := slices.IndexFunc(x.bufs, func(h held) bool { return h.serial == serial })
+	i := x.find(serial)
 	if i < 0 {
-		return // not protected memory
+		return
 	}
-	x.stale = append(x.stale, x.bufs[i].span)
+	s := x.bufs[i].span
 	x.bufs = slices.Delete(x.bufs, i, i+1)
+	x.rate = x.rate.minus(s.rate)
+	s.rate = x.left(&s)
+	x.rate = x.rate.plus(s.rate)
+	x.stale = append(x.stale, s)
 }
 
 // need counts the mappings of a master.
 func (x *integrator) need(serial uint64, nsaid uint8, read, write bool, by int) {
-	for i := range x.bufs {
-		if h := &x.bufs[i]; h.serial == serial && nsaid < bus.NSAIDs {
-			if read {
-				h.reads[nsaid] += by
-			}
-			if write {
-				h.writes[nsaid] += by
-			}
-		}
+	i := x.find(serial)
+	if i < 0 || nsaid >= bus.NSAIDs {
+		return
 	}
+	h := x.bufs[i]
+	if read {
+		h.reads[nsaid] += by
+	}
+	if write {
+		h.writes[nsaid] += by
+	}
+	x.rate = x.rate.minus(h.rate)
+	h.rate = x.of(h)
+	x.rate = x.rate.plus(h.rate)
 }
 
 // forget ends what was left in memory.
 func (x *integrator) forget(base, size uint64) {
-	x.dirty = x.dirty[:0]
+	x.spare = x.spare[:0]
 	for _, s := range x.stale {
 		if base >= s.end() || base+size <= s.base {
-			x.dirty = append(x.dirty, s)
+			x.spare = append(x.spare, s)
 			continue
 		}
-		if base > s.base {
-			x.dirty = append(x.dirty, span{s.base, base - s.base})
-		}
-		if base+size < s.end() {
-			x.dirty = append(x.dirty, span{base + size, s.end() - base - size})
+		x.rate = x.rate.minus(s.rate)
+		for _, rest := range [...]span{{base: s.base, size: base - s.base}, {base: base + size, size: s.end() - base - size}} {
+			// A side of which nothing is left has a size below 0, and wraps.
+			if rest.size == 0 || rest.size > s.size {
+				continue
+			}
+			rest.rate = x.left(&rest)
+			x.rate = x.rate.plus(rest.rate)
+			x.spare = append(x.spare, rest)
 		}
 	}
-	x.stale, x.dirty = x.dirty, x.stale
+	x.stale, x.spare = x.spare, x.stale
 }

@@ -52,6 +52,12 @@ type recorder struct {
 	copied         uint64 // bytes whose copying has not been counted in secure
 }
 
+func newRecorder(costs *Costs) *recorder {
+	r := &recorder{costs: costs}
+	r.exposure.mirror = &r.mirror
+	return r
+}
+
 // field finds a field of an event; the zero value where it has none.
 func field(e *event.Event, key string) event.Field {
 	for i := range e.Fields {
@@ -80,7 +86,6 @@ func (r *recorder) Emit(e *event.Event) {
 			r.secure += n / pageSize * r.costs.Scrub
 			r.exposure.until(e.Time)
 			r.exposure.forget(field(e, "base").Num, n)
-			r.exposure.changed(&r.mirror)
 		}
 	case event.TZC:
 		r.tzc(e)
@@ -165,7 +170,7 @@ func (r *recorder) tzc(e *event.Event) {
 		}
 	}
 	r.peak = max(r.peak, r.mirror.regions())
-	r.exposure.changed(&r.mirror)
+	r.exposure.reprogrammed()
 }
 
 func (r *recorder) dmabuf(e *event.Event) {
@@ -182,12 +187,10 @@ func (r *recorder) dmabuf(e *event.Event) {
 		r.bytes += size
 		x.until(e.Time)
 		x.add(serial, base, size)
-		x.changed(&r.mirror)
 	case "RELEASE":
 		r.normal += r.costs.Alloc
 		x.until(e.Time)
 		x.remove(serial)
-		x.changed(&r.mirror)
 	case "MAP", "UNMAP":
 		r.normal += r.costs.Map
 		by := 1
@@ -198,7 +201,6 @@ func (r *recorder) dmabuf(e *event.Event) {
 		both := dir == dmabuf.Bidirectional.String()
 		x.until(e.Time)
 		x.need(serial, uint8(field(e, "nsaid").Num), both || dir == dmabuf.ToDevice.String(), both || dir == dmabuf.FromDevice.String(), by)
-		x.changed(&r.mirror)
 	}
 }
 

@@ -216,7 +216,7 @@ func (s *Study) smooth() section {
 	for _, l := range order {
 		p.series = append(p.series, *l)
 	}
-	x.Figures = append(x.Figures, figure{"What a frame in the middle of the stream costs its player, by the size of its buffer: allocate, map, unmap, free. Above a dotted line, that rate cannot be kept.", p.svg()})
+	x.Figures = append(x.Figures, figure{"What a frame in the middle of the stream costs its player, by the size of its buffer: allocate, map, unmap, free. Above a dotted line, that rate cannot be kept. Of lines that coincide the lower one is wider.", p.svg()})
 
 	lost := func(c *Cell) float64 { return 100 * per(c, float64(c.lost())) }
 	q := plot{label: "frames lost by frame rate", x: axis{title: "frames a second", log: true, from: 22, to: 260},
@@ -262,8 +262,8 @@ func (s *Study) smooth() section {
 	}
 	frame := per(worst, float64(worst.Times.Secure+worst.Times.Normal))
 	x.Reading = append(x.Reading, fmt.Sprintf(
-		"In this run the most expensive combination, %s, is at work %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only, %s in this run.",
-		name(worst.ABI, worst.Policy), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1), first))
+		"In this run the most expensive combination, %s, has work for %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only, %s in this run.",
+		fmt.Sprintf("%s over %s", worst.Policy, worst.ABI), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1), first))
 	x.Head = []string{"abi", "policy", "alloc p50", "alloc p99", "alloc max", "map p99", "frame p50", "frame p99", "late", "dropped", "failed"}
 	for i, c := range s.Report.Cells {
 		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), c.Alloc.text(c.Alloc.P50), c.Alloc.text(c.Alloc.P99),
@@ -370,7 +370,7 @@ func (s *Study) privilege() section {
 	}
 	less := "to nothing"
 	if b.Exposure > 0 {
-		less = fmt.Sprintf("%s times", digits(a.Exposure/b.Exposure))
+		less = digits(a.Exposure/b.Exposure) + "-fold"
 	}
 	work := func(c *Cell) uint64 { return uint64(per(c, float64(c.Times.Normal+c.Times.Secure))) }
 	x.Reading = append(x.Reading, fmt.Sprintf("Over %s, admitting each master only while it has a buffer mapped, and only in that direction, lowers exposure %s against a pool that is lent as a whole, for %s of work a frame instead of %s.",
