@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"testing"
 
+	"gatehouse/ffa"
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/dmabuf"
 	"gatehouse/normalworld/heap"
 	"gatehouse/normalworld/internal/labtest"
 	"gatehouse/normalworld/lab"
+	"gatehouse/normalworld/mem"
 	"gatehouse/platform"
 	"gatehouse/platform/bus"
+	"gatehouse/platform/firmware"
+	wire "gatehouse/smc/optee"
 )
 
 // access says who may read and write a page, one bit for each NSAID.
@@ -187,5 +191,88 @@ func TestLeft(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Errorf("after the buffer has gone: %v", err)
+	}
+}
+
+// mute is a secure world that refuses all calls while it is on.
+type mute struct {
+	next firmware.Conduit
+	on   bool
+}
+
+func (c *mute) SMC(r *firmware.Registers) {
+	switch {
+	case !c.on:
+		c.next.SMC(r)
+	case ffa.FunctionOf(r).InRange():
+		*r = ffa.ErrorReply(ffa.Denied)
+	default:
+		r[0] = wire.ReturnEThreadLimit.X0()
+	}
+}
+
+// What the secure world does not give back is asked for again, by who lent it and by Close, until it answers.
+func TestCloseAgain(t *testing.T) {
+	for _, abi := range lab.ABIs {
+		m := labtest.Machine(t, lab.Buffer)
+		c := &mute{}
+		l, err := lab.New(m, lab.Options{ABI: abi, Policy: lab.Buffer, Conduit: func(next firmware.Conduit) firmware.Conduit {
+			c.next = next
+			return c
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := l.Heap(heap.SecureVideoPlay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := h.Buffer(8192, dmabuf.ORdWr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := l.OPTEE.Protmem(wire.UseCaseOnDemand)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pa, err := l.Pages.AllocContig(4096, mem.Flags{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shm, err := l.OPTEE.LendPages(pa, 1, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.on = true
+		for range 3 {
+			if err := l.OPTEE.TakeBack(shm); !errors.Is(err, normalworld.EIO) {
+				t.Fatalf("%s: taken back from a secure world that does not answer: %v", abi, err)
+			}
+		}
+		if err := b.Put(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := l.Close(); !errors.Is(err, lab.ErrLeft) {
+				t.Fatalf("%s: %v, want what is left over", abi, err)
+			}
+		}
+		c.on = false
+		if err := l.OPTEE.TakeBack(shm); err != nil {
+			t.Errorf("%s: %v", abi, err)
+		}
+		if err := l.Pages.FreeContig(pa, 4096); err != nil {
+			t.Errorf("%s: %v", abi, err)
+		}
+		for range 2 {
+			if err := l.Close(); err != nil {
+				t.Errorf("%s: %v", abi, err)
+			}
+		}
+		for at := uint64(platform.RAMBase); at < platform.RAMBase+labtest.RAM; at += 4096 {
+			if _, err := l.Kernel.Load(at, 8); err != nil {
+				t.Fatalf("%s: %v", abi, err)
+			}
+		}
 	}
 }

@@ -429,3 +429,57 @@ func TestExportersNeverAttach(t *testing.T) {
 		})
 	}
 }
+
+// reluctant is a firewall that refuses to protect a buffer, and keeps what it has of it for some time.
+type reluctant struct{ left int }
+
+func (s *reluctant) CreateContext() (smaf.Context, error) { return s, nil }
+func (s *reluctant) Protect([]dmabuf.Segment) error       { return normalworld.EBUSY }
+func (s *reluctant) Grant(*dmabuf.Device, dmabuf.Segment, dmabuf.Direction) error {
+	return normalworld.EBUSY
+}
+func (s *reluctant) Revoke(*dmabuf.Device, dmabuf.Segment, dmabuf.Direction) error { return nil }
+func (s *reluctant) AllowCPU(dmabuf.Direction) bool                                { return false }
+func (s *reluctant) Destroy() error {
+	if s.left == 0 {
+		return nil
+	}
+	s.left--
+	return normalworld.EIO
+}
+
+// A buffer of which the firewall keeps something is not freed before it has all of it again, though nobody uses it.
+func TestKept(t *testing.T) {
+	eachABI(t, func(t *testing.T, m *platform.Machine, l *lab.Lab, d *decoder) {
+		b := d.export()
+		p := sdp2015.NewPatched(&reluctant{left: 2})
+		if err := p.SetSecure(b); !errors.Is(err, normalworld.EBUSY) || p.Secure(b) {
+			t.Errorf("%v, secure %v", err, p.Secure(b))
+		}
+		must(t, b.Put())
+		if b.Released() || p.Settle() != 1 || b.Released() {
+			t.Error("the buffer has gone, and the firewall keeps some of it")
+		}
+		if p.Settle() != 0 || !b.Released() {
+			t.Error("the buffer stays, and the firewall has nothing of it")
+		}
+		b = d.export()
+		o, err := sdp2015.Overwrite(&reluctant{left: 2}, b)
+		if !errors.Is(err, normalworld.EBUSY) || o == nil {
+			t.Fatalf("%v, %v", o, err)
+		}
+		must(t, b.Put())
+		if b.Released() || o.Settle() == nil || b.Released() {
+			t.Error("the buffer has gone, and the firewall keeps some of it")
+		}
+		if err := o.Settle(); err != nil || !b.Released() {
+			t.Errorf("the buffer stays, and the firewall has nothing of it: %v", err)
+		}
+		if o, err := sdp2015.Overwrite(&reluctant{}, d.export()); o != nil || err == nil {
+			t.Errorf("%v, %v", o, err)
+		}
+		for _, left := range l.Core.Buffers() {
+			must(t, left.Put())
+		}
+	})
+}

@@ -9,7 +9,6 @@ import (
 	"gatehouse/ffa"
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/dmabuf"
-	"gatehouse/normalworld/driver"
 	"gatehouse/normalworld/lab"
 	"gatehouse/normalworld/sdp2015"
 	"gatehouse/normalworld/smaf"
@@ -378,7 +377,7 @@ func TestFaultAtEachCall(t *testing.T) {
 				shift := rnd.IntN(len(faults))
 				for n := range total {
 					which := []int{(n + shift) % len(faults)}
-					if !long && n%3 != shift%3 {
+					if !long && n%4 != shift%4 {
 						continue
 					}
 					if long {
@@ -472,8 +471,3 @@ func (r *rig) faulty(t *testing.T, w *run, k marks, n int, f *fault, rnd *rand.R
 	}
 	return err != nil || cerr != nil
 }
-
-var (
-	_ = normalworld.Forever
-	_ driver.Buffer
-)

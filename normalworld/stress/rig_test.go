@@ -12,7 +12,6 @@ import (
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/armffa"
 	"gatehouse/normalworld/lab"
-	"gatehouse/normalworld/mem"
 	"gatehouse/platform"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/firmware"
@@ -265,5 +264,3 @@ func must(tb testing.TB, err error) {
 		tb.Fatal(err)
 	}
 }
-
-var _ = mem.PageSize
