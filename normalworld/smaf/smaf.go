@@ -194,7 +194,8 @@ func (d *Device) IsSecure(b *dmabuf.Buffer) (bool, error) {
 }
 
 // SetSecure changes the secure flag (SMAF_IOC_SET_SECURE_FLAG). Memory that is there already is protected at once; when the flag goes,
-// memory comes back with nothing in it. Mappings of the processor stay, and what they touch is denied by the bus.
+// memory comes back with nothing in it, as it does where it could be protected in part only. Mappings of the processor stay, and what
+// they touch is denied by the bus.
 func (d *Device) SetSecure(b *dmabuf.Buffer, secure bool) error {
 	h, err := d.handleOf(b)
 	switch {

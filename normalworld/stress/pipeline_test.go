@@ -70,6 +70,7 @@ type pipe struct {
 	waited  int
 	peak    int
 	closed  int // descriptors, within SMCs
+	marks   marks
 }
 
 var errClosed = errors.New("the descriptor was closed")
@@ -328,8 +329,31 @@ func (p *pipe) closeAny() bool {
 	return true
 }
 
+// early looks, between two steps of the secure world, whether the processor reads a buffer that is in use, or content of one that is just
+// being given back.
+func (p *pipe) early() {
+	var b [page]byte
+	for _, x := range p.things {
+		for off := uint64(0); off < min(x.size, 2*page); off += page {
+			if p.ports[bus.NSAIDAP].Read(x.segs[0].Addr+off, b[:]) != bus.OKAY {
+				continue
+			}
+			if !x.buf.Released() {
+				p.fatalf("the processor reads %v in the middle of a call", x.buf)
+			}
+			for _, m := range p.marks {
+				if bytes.Contains(b[:], m) {
+					p.fatalf("the processor reads what was in %v in the middle of a call", x.buf)
+				}
+			}
+			p.count["looks at memory that came back"]++
+		}
+	}
+}
+
 // during runs other operations in the middle of a call.
 func (p *pipe) during() {
+	p.early()
 	if p.nested || p.rnd.IntN(24) != 0 {
 		return
 	}
@@ -456,6 +480,7 @@ func TestPipeline(t *testing.T) {
 			must(t, err)
 			k.add(data, p.clip.Samples[i].Data)
 		}
+		p.marks = k
 		r.tap.during = p.during
 		p.run(frames)
 		r.tap.during = nil
@@ -467,6 +492,9 @@ func TestPipeline(t *testing.T) {
 		t.Logf("%d frames, %d aborted, %d waits for regions, %d buffers at most, %d descriptors closed within SMCs", p.done, p.aborted, p.waited, p.peak, p.closed)
 		if p.aborted == 0 || p.closed == 0 || p.peak < 6 {
 			t.Errorf("%d frames aborted, %d descriptors closed within SMCs, %d buffers at most", p.aborted, p.closed, p.peak)
+		}
+		if looks := p.count["looks at memory that came back"]; (policy == lab.Buffer || policy == lab.Map) && looks == 0 {
+			t.Error("no memory was looked at as it came back")
 		}
 		if (policy == lab.Buffer) != (p.waited > 0) && policy != lab.Map {
 			t.Errorf("%d waits for regions", p.waited)
