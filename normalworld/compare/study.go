@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -255,15 +256,25 @@ func (s *Study) smooth() section {
 	}
 	x.Reading = append(x.Reading, fmt.Sprintf("The highest of the rates tried at which not one frame is lost (%s): %s frames a second.",
 		joined(s.abis, "/"), strings.Join(limits, ", ")))
-	worst := slices.MaxFunc(s.Report.Cells, func(a, b *Cell) int { return int(int64(a.Times.Secure) - int64(b.Times.Secure)) })
-	first := "which is not part of it"
-	if c := s.Report.Cell(worst.ABI, lab.Pool); c != nil {
-		first = duration(c.Alloc.Max)
+	if strings.Contains(x.Reading[0], "none") {
+		x.Reading[0] = strings.TrimSuffix(x.Reading[0], ".") + "; none stands for losses at every rate, be it for want of regions."
 	}
-	frame := per(worst, float64(worst.Times.Secure+worst.Times.Normal))
-	x.Reading = append(x.Reading, fmt.Sprintf(
-		"In this run the most expensive combination, %s, has work for %s of every %s, and %.0f%% of that is in the secure world; a policy that keeps memory lent over frames pays with its first frame only, %s in this run.",
-		fmt.Sprintf("%s over %s", worst.Policy, worst.ABI), duration(uint64(frame)), duration(s.base.Period), 100*float64(worst.Times.Secure)/max(float64(worst.Times.Secure+worst.Times.Normal), 1), first))
+	worst := slices.MaxFunc(s.Report.Cells, func(a, b *Cell) int { return cmp.Compare(a.Times.Secure, b.Times.Secure) })
+	if worst.Times.Secure == 0 {
+		x.Reading = append(x.Reading, "No combination of this run spends time in the secure world once it plays.")
+	} else {
+		work := worst.Times.Secure + worst.Times.Normal
+		every := "a frame"
+		if s.Report.Workload.Kind == Buffers {
+			every = "in every " + duration(s.Report.Workload.Period)
+		}
+		text := fmt.Sprintf("In this run %s over %s keeps the processor busiest, for %s %s, and %.0f%% of that is in the secure world", worst.Policy, worst.ABI,
+			duration(uint64(per(worst, float64(work)))), every, 100*float64(worst.Times.Secure)/float64(work))
+		if c := s.Report.Cell(worst.ABI, lab.Pool); c != nil {
+			text += fmt.Sprintf("; a pool that stays lent makes only its first allocation slow, which takes %s", duration(c.Alloc.Max))
+		}
+		x.Reading = append(x.Reading, text+".")
+	}
 	x.Head = []string{"abi", "policy", "alloc p50", "alloc p99", "alloc max", "map p99", "frame p50", "frame p99", "late", "dropped", "failed"}
 	for i, c := range s.Report.Cells {
 		x.Rows = append(x.Rows, row{i == 0 || s.Report.Cells[i-1].ABI != c.ABI, []string{string(c.ABI), string(c.Policy), c.Alloc.text(c.Alloc.P50), c.Alloc.text(c.Alloc.P99),
@@ -324,7 +335,7 @@ func (s *Study) abi() section {
 	}
 	x.Reading = append(x.Reading, "FF-A takes two calls where the SMC ABI takes one: a lend is FFA_MEM_LEND and a message that assigns the memory, its end a message that releases it and FFA_MEM_RECLAIM; a grant is one message over either.")
 	if which == "" {
-		x.Reading = append(x.Reading, "With these costs that makes no difference: where no memory changes hands, neither ABI is used.")
+		x.Reading = append(x.Reading, "In this run that makes no difference: either calls take no time with these costs, or no memory changes hands.")
 	} else {
 		x.Reading = append(x.Reading, fmt.Sprintf("It costs most under %s, where the secure world's share of a frame is %.2f times that over the SMC ABI.", which, most))
 	}
@@ -376,10 +387,10 @@ func (s *Study) privilege() section {
 	x.Reading = append(x.Reading, fmt.Sprintf("Over %s, admitting each master only while it has a buffer mapped, and only in that direction, lowers exposure %s against a pool that is lent as a whole, for %s of work a frame instead of %s.",
 		abi, less, duration(work(b)), duration(work(a))))
 	if c := s.Report.Cell(abi, lab.Buffer); c != nil {
-		x.Reading = append(x.Reading, fmt.Sprintf("Lending each buffer by itself for the whole use case leaves %.0f%% of the pool's exposure, since the masters that are let in are the same for as long as the buffer lives.",
-			100*c.Exposure/max(a.Exposure, 1)))
+		x.Reading = append(x.Reading, fmt.Sprintf("Lending each buffer by itself shortens how long memory is open, but not for whom: over a buffer's life %s masters more than need it can access it on average, with the pool %s, with map %s.",
+			digits(s.exposed(c)), digits(s.exposed(a)), digits(s.exposed(b))))
 	} else {
-		x.Reading = append(x.Reading, "What remains is the time between a grant and the end of the call that maps.")
+		x.Reading = append(x.Reading, "What remains under map is the time between a grant and the end of the call that maps.")
 	}
 	return x
 }
