@@ -9,6 +9,7 @@ import (
 	"gatehouse/ffa"
 	"gatehouse/normalworld"
 	"gatehouse/normalworld/dmabuf"
+	"gatehouse/normalworld/heap"
 	"gatehouse/normalworld/lab"
 	"gatehouse/normalworld/sdp2015"
 	"gatehouse/normalworld/smaf"
@@ -355,6 +356,12 @@ func doOverwritten(r *rig, l *lab.Lab) (err error) {
 func TestFaultAtEachCall(t *testing.T) {
 	each(t, func(t *testing.T, abi lab.ABI, p lab.Policy) {
 		rnd := rand.New(rand.NewPCG(*seed, uint64(len(abi)+len(p))))
+		allTried, allNoticed := 0, 0
+		defer func() {
+			if allNoticed*4 < allTried {
+				t.Errorf("%d of %d faults were noticed", allNoticed, allTried)
+			}
+		}()
 		for i := range runs {
 			w := &runs[i]
 			t.Run(w.name, func(t *testing.T) {
@@ -393,9 +400,7 @@ func TestFaultAtEachCall(t *testing.T) {
 						}
 					}
 				}
-				if noticed*4 < tried {
-					t.Errorf("%d of %d faults were noticed", noticed, tried)
-				}
+				allTried, allNoticed = allTried+tried, allNoticed+noticed
 				t.Logf("%d calls, %d faults, %d noticed", total, tried, noticed)
 			})
 		}
@@ -470,4 +475,59 @@ func (r *rig) faulty(t *testing.T, w *run, k marks, n int, f *fault, rnd *rand.R
 		}
 	}
 	return err != nil || cerr != nil
+}
+
+// Over FF-A the handle is the only name of memory that was lent. Where the answer with it gets lost nobody can ask for the memory again: it
+// stays out of use for as long as the machine runs, and all that is handed out later the processor reaches.
+func TestLostHandle(t *testing.T) {
+	for _, f := range []ffa.Function{ffa.MemLend64, ffa.MemShare64} {
+		r := newRig(t, lab.FFA, lab.Buffer, wire.UseCaseSecureVideoPlay, 1<<20)
+		l, err := r.boot()
+		must(t, err)
+		h, err := l.Heap(heap.SecureVideoPlay)
+		must(t, err)
+		ctx, err := l.OPTEE.Device().OpenKernel()
+		must(t, err)
+		lost := 0
+		r.tap.after = func(_ int, asked, x *firmware.Registers) {
+			if ffa.FunctionOf(asked) == f {
+				lost++
+				*x = firmware.Registers{}
+			}
+		}
+		if f == ffa.MemLend64 {
+			_, err = h.Buffer(5*page, dmabuf.ORdWr)
+		} else {
+			_, err = ctx.AllocKernel(5 * page)
+		}
+		if err == nil || lost == 0 {
+			t.Fatalf("%v: %v; %d answers were lost", f, err, lost)
+		}
+		r.tap.after = nil
+		if n := l.OPTEE.Lost(); n < 5 {
+			t.Errorf("%v: %d pages are out of use, want 5 at least", f, n)
+		}
+		system, err := l.Heaps.Open(heap.System)
+		must(t, err)
+		for size := uint64(8 << 20); size >= page; {
+			b, err := system.Buffer(size, dmabuf.ORdWr)
+			if errors.Is(err, normalworld.ENOMEM) {
+				size /= 2
+				continue
+			}
+			must(t, err)
+			must(t, visit(b, dmabuf.Device{Name: "test", DMAMask: 1<<64 - 1}, dmabuf.ToDevice, func(segs []dmabuf.Segment) error {
+				for _, s := range segs {
+					if err := l.Kernel.Write(s.Addr, make([]byte, s.Len)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+		ctx.Close()
+		if err := r.down(l); !errors.Is(err, lab.ErrLeft) {
+			t.Errorf("%v: %v, want what is left over", f, err)
+		}
+	}
 }
