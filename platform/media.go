@@ -9,6 +9,7 @@ import (
 	"gatehouse/devices/camera"
 	"gatehouse/devices/decoder"
 	"gatehouse/devices/encoder"
+	"gatehouse/devices/engine"
 	"gatehouse/devices/hdlcd"
 	inputs "gatehouse/devices/input"
 	"gatehouse/devices/transform"
@@ -48,25 +49,28 @@ type media struct {
 // wireMedia makes the media masters and adds their registers to the address map.
 func (m *Machine) wireMedia(add func(bus.Region)) {
 	d := &m.media
-	port := func(nsaid uint8) *bus.Port {
-		return bus.NewPort(m.bus, bus.Attr{NSAID: nsaid, ID: masterMedia + uint16(nsaid)})
+	port := func(nsaid uint8, of uint16) *bus.Port {
+		return bus.NewPort(m.bus, bus.Attr{NSAID: nsaid, ID: masterMedia + of})
+	}
+	ports := func(nsaid uint8) engine.Ports {
+		return engine.Ports{Protected: port(nsaid, uint16(nsaid)), Ordinary: port(bus.NSAIDDefault, uint16(nsaid))}
 	}
 	place := func(name string, base uint64, dev bus.Device) {
 		add(bus.Region{Name: name, Base: base, Size: mediaSize, Dev: dev})
 	}
-	d.decoder = decoder.New(port(bus.NSAIDDecoder), &m.clock, m.cfg.Events)
+	d.decoder = decoder.New(ports(bus.NSAIDDecoder), &m.clock, m.cfg.Events)
 	d.decoder.IRQ = m.spi(spiDecoder)
 	place("decoder", DecoderBase, d.decoder)
-	d.transform = transform.New(port(bus.NSAIDTransform), &m.clock, m.cfg.Events)
+	d.transform = transform.New(ports(bus.NSAIDTransform), &m.clock, m.cfg.Events)
 	d.transform.IRQ = m.spi(spiTransform)
 	place("transform", TransformBase, d.transform)
-	d.hdlcd = hdlcd.New(port(bus.NSAIDHDLCD), &m.clock, m.cfg.Events)
+	d.hdlcd = hdlcd.New(port(bus.NSAIDHDLCD, bus.NSAIDHDLCD), &m.clock, m.cfg.Events)
 	d.hdlcd.IRQ, d.hdlcd.Display = m.spi(spiHDLCD), m.cfg.Display
 	place("hdlcd", HDLCDBase, d.hdlcd)
-	d.camera = camera.New(port(bus.NSAIDCamera), &m.clock, m.cfg.Events)
+	d.camera = camera.New(ports(bus.NSAIDCamera), &m.clock, m.cfg.Events)
 	d.camera.IRQ = m.spi(spiCamera)
 	place("camera", CameraBase, d.camera)
-	d.encoder = encoder.New(port(bus.NSAIDEncoder), &m.clock, m.cfg.Events)
+	d.encoder = encoder.New(ports(bus.NSAIDEncoder), &m.clock, m.cfg.Events)
 	d.encoder.IRQ = m.spi(spiEncoder)
 	place("encoder", EncoderBase, d.encoder)
 	d.input = inputs.New(&m.clock, m.cfg.Input)

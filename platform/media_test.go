@@ -130,12 +130,12 @@ func TestMediaPath(t *testing.T) {
 	}
 }
 
-// TestMediaIdentities has each master read memory that its own identity may not touch, and then that only it may: the firewall of a
-// machine tells them apart.
+// TestMediaIdentities has each master use memory that one of its identities may not touch, and then that only this one may: the firewall
+// of a machine tells them apart.
 func TestMediaIdentities(t *testing.T) {
 	m := newMachine(t, platform.Config{TZASC: true})
 	p, s := newMaster(t, m, apAttr), newMaster(t, m, secureAttr)
-	const buffer = platform.RAMBase + 0x40_0000
+	const buffer, sink = platform.RAMBase + 0x40_0000, platform.RAMBase + 0x40_8000
 	restrict := func(ids uint64) {
 		const r = 7 * tzc400.RegionStride
 		s.set(platform.TZCBase+tzc400.RegionAttributes+r, 4, 0)
@@ -148,21 +148,31 @@ func TestMediaIdentities(t *testing.T) {
 		base  uint64
 		nsaid int
 		write bool
+		kind  uint64 // register of the buffer's kind
 		regs  map[uint64]uint64
 	}{
-		{platform.DecoderBase, 4, false, map[uint64]uint64{0x80: 1, 0x84: 1, 0x100: buffer, 0x114: 16}},
-		{platform.TransformBase, 5, true, map[uint64]uint64{0x200: 4, 0x204: 0x10001, 0x220: buffer}},
-		{platform.CameraBase, 10, true, map[uint64]uint64{0x100: 4, 0x104: 0x10001, 0x120: buffer}},
-		{platform.EncoderBase, 11, false, map[uint64]uint64{0x80: 50, 0x100: 4, 0x104: 0x10001, 0x120: buffer, 0x180: platform.RAMBase, 0x194: 4096}},
+		{platform.DecoderBase, 4, false, 0x108, map[uint64]uint64{0x80: 1, 0x84: 1, 0x100: buffer, 0x114: 16}},
+		{platform.TransformBase, 5, true, 0x228, map[uint64]uint64{0x200: 4, 0x204: 0x10001, 0x220: buffer}},
+		{platform.CameraBase, 10, true, 0x128, map[uint64]uint64{0x100: 4, 0x104: 0x10001, 0x120: buffer}},
+		{platform.EncoderBase, 11, false, 0x128, map[uint64]uint64{0x80: 50, 0x100: 4, 0x104: 0x10001, 0x120: buffer, 0x180: sink, 0x194: 4096}},
 	} {
-		for _, allowed := range []bool{false, true} {
-			ids := uint64(1) << c.nsaid
+		for i := range 4 {
+			allowed, id := i&1 != 0, c.nsaid*(i>>1)
+			ids := uint64(1) << id
 			if !allowed {
 				ids ^= 0xFFFF
 			}
 			restrict(ids)
 			for off, v := range c.regs {
 				p.set(c.base+off, 4, v)
+			}
+			kind := uint64(engine.Memory)
+			if id != 0 {
+				kind = engine.Protected
+			}
+			p.set(c.base+c.kind, 4, kind)
+			if c.base == platform.EncoderBase {
+				p.set(c.base+0x188, 4, kind)
 			}
 			p.set(c.base+engine.Control, 4, engine.Start)
 			m.Elapse(1_000_000)
@@ -171,7 +181,7 @@ func TestMediaIdentities(t *testing.T) {
 			write := p.get(c.base+engine.FaultInfo, 4)&engine.FaultWrite != 0
 			// Zeros are no bitstream, but they were read.
 			if allowed && result != engine.OK && result != engine.Corrupt || !allowed && (result != engine.Fault || fault != buffer || write != c.write) {
-				t.Errorf("master %d, allowed %v: %v at %#x, write %v", c.nsaid, allowed, result, fault, write)
+				t.Errorf("master %d as %d, allowed %v: %v at %#x, write %v", c.nsaid, id, allowed, result, fault, write)
 			}
 		}
 	}
@@ -257,6 +267,7 @@ func TestMediaSecurePath(t *testing.T) {
 		restrict(4, scan, reader(bus.NSAIDHDLCD), 1<<bus.NSAIDTransform)
 		restrict(5, film, reader(bus.NSAIDTransform), 1<<bus.NSAIDCamera)
 		restrict(6, small, reader(bus.NSAIDEncoder), 1<<bus.NSAIDTransform)
+		restrict(7, out, none, 1<<bus.NSAIDEncoder)
 		job := func(base uint64, regs map[uint64]uint64) engine.Result {
 			t.Helper()
 			for off, v := range regs {
@@ -276,15 +287,17 @@ func TestMediaSecurePath(t *testing.T) {
 			got  engine.Result
 			want engine.Result
 		}{
-			{"decode", job(platform.DecoderBase, map[uint64]uint64{0x80: 1, 0x84: 2, 0x100: stream, 0x114: uint64(clip.Len()), 0x120: meta, 0x134: 64,
-				0x180: 1 | full, 0x184: size, 0x1A0: frame, 0x1C0: frame + w*h}), engine.OK},
-			{"convert", job(platform.TransformBase, map[uint64]uint64{0x80: 1, 0x100: 1 | full, 0x104: size, 0x120: frame, 0x140: frame + w*h,
-				0x200: 4, 0x204: size, 0x220: scan}), second},
-			{"take", job(platform.CameraBase, map[uint64]uint64{0x100: 4, 0x104: size, 0x120: film}), engine.OK},
-			{"reduce", job(platform.TransformBase, map[uint64]uint64{0x80: 5, 0x100: 4, 0x104: size, 0x120: film,
-				0x200: 1 | full, 0x204: w/2 | h/2<<16, 0x220: small, 0x240: small + w/2*h/2}), second},
-			{"encode", job(platform.EncoderBase, map[uint64]uint64{0x80: 90, 0x100: 1 | full, 0x104: w/2 | h/2<<16, 0x120: small, 0x140: small + w/2*h/2,
-				0x180: out, 0x194: 0x10000}), second},
+			{"decode", job(platform.DecoderBase, map[uint64]uint64{0x80: 1, 0x84: 2, 0x100: stream, 0x108: engine.Protected, 0x114: uint64(clip.Len()), 0x120: meta, 0x134: 64,
+				0x180: 1 | full, 0x184: size, 0x1A0: frame, 0x1A8: engine.Protected, 0x1C0: frame + w*h, 0x1C8: engine.Protected}), engine.OK},
+			{"convert", job(platform.TransformBase, map[uint64]uint64{0x80: 1, 0x100: 1 | full, 0x104: size, 0x120: frame, 0x128: engine.Protected, 0x140: frame + w*h, 0x148: engine.Protected,
+				0x200: 4, 0x204: size, 0x220: scan, 0x228: engine.Protected}), second},
+			{"take", job(platform.CameraBase, map[uint64]uint64{0x100: 4, 0x104: size, 0x120: film, 0x128: engine.Protected}), engine.OK},
+			{"reduce", job(platform.TransformBase, map[uint64]uint64{0x80: 5, 0x100: 4, 0x104: size, 0x120: film, 0x128: engine.Protected,
+				0x200: 1 | full, 0x204: w/2 | h/2<<16, 0x220: small, 0x228: engine.Protected, 0x240: small + w/2*h/2, 0x248: engine.Protected}), second},
+			{"encode", job(platform.EncoderBase, map[uint64]uint64{0x80: 90, 0x100: 1 | full, 0x104: w/2 | h/2<<16, 0x120: small, 0x128: engine.Protected, 0x140: small + w/2*h/2, 0x148: engine.Protected,
+				0x180: out, 0x188: engine.Protected, 0x194: 0x10000}), second},
+			{"convert to ordinary memory", job(platform.TransformBase, map[uint64]uint64{0x80: 1, 0x100: 4, 0x104: size, 0x120: film, 0x128: engine.Protected,
+				0x200: 4, 0x204: size, 0x220: meta + 0x1000, 0x228: engine.Memory}), engine.Identity},
 		} {
 			if step.got != step.want {
 				t.Errorf("rights %v: %s: %v, want %v", withRights, step.name, step.got, step.want)
@@ -296,7 +309,7 @@ func TestMediaSecurePath(t *testing.T) {
 		}
 		p.set(platform.HDLCDBase+hdlcd.Command, 4, hdlcd.Enable)
 		m.Elapse(1_000_000)
-		for _, at := range []uint64{stream, frame, scan, film, small} {
+		for _, at := range []uint64{stream, frame, scan, film, small, out} {
 			if v, r := p.Load(at, 4); r != bus.DECERR || v != 0 {
 				t.Errorf("rights %v: the processor reads %#x at %#x: %v", withRights, v, at, r)
 			}
@@ -309,11 +322,11 @@ func TestMediaSecurePath(t *testing.T) {
 		}
 		shown, _ := m.Frame()
 		bitstream := make([]byte, p.get(platform.EncoderBase+0x40, 4))
-		if r := p.Read(out, bitstream); r != bus.OKAY {
+		if r := s.Read(out, bitstream); r != bus.OKAY {
 			t.Fatal(r)
 		}
 		if !withRights {
-			if !bytes.Equal(shown.Pix, bytes.Repeat([]byte{0, 0, 0, 255}, w*h)) || len(bitstream) != 0 || p.get(out, 8) != 0 {
+			if !bytes.Equal(shown.Pix, bytes.Repeat([]byte{0, 0, 0, 255}, w*h)) || len(bitstream) != 0 || s.get(out, 8) != 0 {
 				t.Errorf("something arrived: %d bytes recorded", len(bitstream))
 			}
 			continue

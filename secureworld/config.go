@@ -152,8 +152,10 @@ func masters(ids ...uint8) (mask uint16) {
 // Their addresses have 32 bits, as those of the display controller.
 func DefaultConfig() Config {
 	uuid := ffa.UUID(optee.OSUUID())
-	all := masters(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform,
-		bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP, bus.NSAIDCamera, bus.NSAIDEncoder, bus.NSAIDInput)
+	// The media engines' own identities are for protected memory alone, as is one of the crypto engine's: to ordinary memory engines go as
+	// NSAID 0. So no engine that the normal world programs copies from the one into the other.
+	all := masters(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP,
+		bus.NSAIDInput)
 	useCase := func(id optee.UseCase, size uint64, read, write uint16) tee.UseCase {
 		return tee.UseCase{ID: id, Access: memory.Access{Read: read, Write: write}, MinSize: size, Align: memory.PageSize, PAWidth: 32}
 	}

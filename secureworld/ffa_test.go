@@ -532,7 +532,7 @@ func TestAccessOfSeveralBorrowers(t *testing.T) {
 	x.Receivers = []ffa.EMAD{{Receiver: 0x8100, Permissions: ffa.DataRW}, {Receiver: 0x8101, Permissions: ffa.DataRO}}
 	x.Attributes = 0x2F
 	r.sent(ffa.Lend, ffa.Version1_2, x)
-	r.wantRights("lent to two", bufAddr, "ap:- dma:- crypto:- dec:rw xfm:- lcd:r secure:rw")
+	r.wantRights("lent to two", bufAddr, "any:- ap:- dma:- crypto:- dec:rw xfm:- lcd:r secure:rw")
 }
 
 // Every way in which a descriptor can be wrong: the code, and that nothing has changed.

@@ -58,10 +58,10 @@ func TestGrantApplication(t *testing.T) {
 		}
 		const (
 			none = rightsNobody
-			decW = "ap:- dma:- crypto:- dec:w xfm:- lcd:- secure:rw"
-			dec  = "ap:- dma:- crypto:- dec:rw xfm:- lcd:- secure:rw"
-			lcd  = "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"
-			mix  = "ap:- dma:- crypto:- dec:w xfm:- lcd:r secure:rw"
+			decW = "any:- ap:- dma:- crypto:- dec:w xfm:- lcd:- secure:rw"
+			dec  = "any:- ap:- dma:- crypto:- dec:rw xfm:- lcd:- secure:rw"
+			lcd  = "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"
+			mix  = "any:- ap:- dma:- crypto:- dec:w xfm:- lcd:r secure:rw"
 		)
 		rights("lent", none, none, none, none, none, none, none, none)
 		ok("write to 2 and 3", grantArg(s, p.part(2, 2), bus.NSAIDDecoder, wr))
@@ -69,7 +69,7 @@ func TestGrantApplication(t *testing.T) {
 		ok("again", grantArg(s, p.part(2, 2), bus.NSAIDDecoder, wr|rd))
 		rights("two grants", none, none, dec, dec, none)
 		ok("another master, across the end", grantArg(s, p.part(3, 2), bus.NSAIDHDLCD, rd))
-		rights("three grants", none, none, dec, "ap:- dma:- crypto:- dec:rw xfm:- lcd:r secure:rw", lcd, none)
+		rights("three grants", none, none, dec, "any:- ap:- dma:- crypto:- dec:rw xfm:- lcd:r secure:rw", lcd, none)
 		a := c.call1(invokeArg(s, optee.GrantCmdQuery, p.part(3, 1), out(0, 0, 0), out(0, 0, 0)))
 		if both := [3]uint64{1<<bus.NSAIDDecoder | 1<<bus.NSAIDHDLCD, 1 << bus.NSAIDDecoder}; a.Ret != 0 || a.Params[1].U != both || a.Params[2].U != both {
 			t.Errorf("query of page 3: %+v", a)
@@ -140,7 +140,7 @@ func TestGrantsEnd(t *testing.T) {
 	inTwoWays(t, func(t *testing.T, c *caller) {
 		s1, s2 := c.open(optee.GrantUUID()), c.open(optee.GrantUUID())
 		p, q := c.demand(4), c.demand(4)
-		xfm := "ap:- dma:- crypto:- dec:- xfm:rw lcd:- secure:rw"
+		xfm := "any:- ap:- dma:- crypto:- dec:- xfm:rw lcd:- secure:rw"
 		for _, s := range []uint32{s1, s1, s2} {
 			for _, x := range []pool{p, q} {
 				c.want("grant", c.call1(grantArg(s, x.part(0, 4), bus.NSAIDTransform, rd|wr)), optee.Success, optee.OriginTEE)
@@ -277,7 +277,7 @@ func TestCarveoutReference(t *testing.T) {
 		}
 		c.wantRights("carve-out", r.Base, rightsNobody)
 		c.want("grant", c.call1(grantArg(s, ref(optee.AttrRMemInOut, page, 2*page), bus.NSAIDHDLCD, rd)), optee.Success, optee.OriginTEE)
-		c.wantRights("granted", r.Base+2*page, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+		c.wantRights("granted", r.Base+2*page, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
 		c.wantRights("not granted", r.Base+3*page, rightsNobody)
 		m := c.area(64, 0)
 		c.write(m.addr, []byte("secret"))

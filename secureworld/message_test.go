@@ -291,7 +291,7 @@ func TestPolicy(t *testing.T) {
 	r := newRig(t, withTestPartitions).negotiate(0x1_0002)
 	r.does(first, testsp.Policy, 0, 1<<bus.NSAIDHDLCD|1<<bus.NSAIDDMA|1<<16<<bus.NSAIDDMA)
 	h := r.sent(ffa.Lend, ffa.Version1_2, to(ffa.Lend, firstRW))
-	r.wantRights("lent", bufAddr, "ap:- dma:rw crypto:- dec:- xfm:- lcd:r secure:rw")
+	r.wantRights("lent", bufAddr, "any:- ap:- dma:rw crypto:- dec:- xfm:- lcd:r secure:rw")
 	r.reclaim(h)
 	r.wantRights("reclaimed", bufAddr, rightsNormal)
 }

@@ -25,8 +25,8 @@ func TestUseCases(t *testing.T) {
 			rights                 string
 		}{
 			{1, 1 << 20, page, 32, rightsVideo},
-			{2, 64 * page, align, 31, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"},
-			{3, 1 << 20, page, 64, "ap:- dma:- crypto:r dec:- xfm:rw lcd:- secure:rw"},
+			{2, 64 * page, align, 31, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"},
+			{3, 1 << 20, page, 64, "any:- ap:- dma:- crypto:r dec:- xfm:rw lcd:- secure:rw"},
 		} {
 			a := c.call1(configArg(u.id, c.null(optee.AttrRMemOutput)))
 			want := optee.Success
@@ -156,8 +156,8 @@ func TestCarveouts(t *testing.T) {
 			if caps := c.call(0xB200_0009)[1]; caps>>8&3 != 1 {
 				t.Errorf("capabilities %#x: want a static pool and no dynamic one", caps)
 			}
-			c.wantRights("screen", screen.Base, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
-			c.wantRights("record", record.End()-1, "ap:- dma:- crypto:r dec:- xfm:rw lcd:- secure:rw")
+			c.wantRights("screen", screen.Base, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+			c.wantRights("record", record.End()-1, "any:- ap:- dma:- crypto:r dec:- xfm:rw lcd:- secure:rw")
 			c.wantRights("behind", record.End(), rightsNormal)
 			if y := c.begin(0, lendArg(1, ramBase+0x100_0000, page, 2)); y.status != 5 {
 				t.Errorf("%s: LEND_PROTMEM: %#x", c.name, y.status)

@@ -706,12 +706,12 @@ func TestProtectedMemory(t *testing.T) {
 		}
 		// A second pool for another use, next to it.
 		ui := c.pool(bufAddr-4*page, 4*page, 2)
-		c.wantRights("pool for the user interface", bufAddr-page, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+		c.wantRights("pool for the user interface", bufAddr-page, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
 		c.wantRights("pool for video", bufAddr, rightsVideo)
 		c.consistent()
 		c.unpool(ref)
 		c.wantRights("given back", bufAddr, rightsNormal)
-		c.wantRights("pool for the user interface", bufAddr-page, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+		c.wantRights("pool for the user interface", bufAddr-page, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
 		if !zeros(c.read(bufAddr, size)) {
 			t.Errorf("%v: the pool comes back with contents", c)
 		}
@@ -841,7 +841,7 @@ func TestMemoryThatChanges(t *testing.T) {
 			t.Errorf("the message is read %d times", n)
 		}
 		r.result("LEND_PROTMEM", r.argAt(at), optee.Success)
-		r.wantRights("lent", pool, "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
+		r.wantRights("lent", pool, "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw")
 		r.wantRights("not lent", pool+page, rightsNormal)
 	}
 	reg := registerArg(77, lstAddr+8, 600*page)

@@ -315,16 +315,16 @@ func (r *rig) rights(addr uint64) string {
 	for _, m := range []struct {
 		name string
 		id   uint8
-	}{{"ap", bus.NSAIDAP}, {"dma", bus.NSAIDDMA}, {"crypto", bus.NSAIDCrypto}, {"dec", bus.NSAIDDecoder}, {"xfm", bus.NSAIDTransform}, {"lcd", bus.NSAIDHDLCD}} {
+	}{{"any", bus.NSAIDDefault}, {"ap", bus.NSAIDAP}, {"dma", bus.NSAIDDMA}, {"crypto", bus.NSAIDCrypto}, {"dec", bus.NSAIDDecoder}, {"xfm", bus.NSAIDTransform}, {"lcd", bus.NSAIDHDLCD}} {
 		s += fmt.Sprintf("%s:%s ", m.name, r.access(addr, bus.Attr{NSAID: m.id}))
 	}
 	return s + "secure:" + r.access(addr, bus.Attr{Secure: true})
 }
 
 const (
-	rightsNormal = "ap:rw dma:rw crypto:rw dec:rw xfm:rw lcd:rw secure:rw"
-	rightsVideo  = "ap:- dma:- crypto:w dec:rw xfm:rw lcd:r secure:rw"
-	rightsNobody = "ap:- dma:- crypto:- dec:- xfm:- lcd:- secure:rw"
+	rightsNormal = "any:rw ap:rw dma:rw crypto:rw dec:- xfm:- lcd:rw secure:rw" // decoder and transform go there as 0
+	rightsVideo  = "any:- ap:- dma:- crypto:w dec:rw xfm:rw lcd:r secure:rw"
+	rightsNobody = "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:- secure:rw"
 )
 
 func (r *rig) wantRights(what string, addr uint64, want string) {

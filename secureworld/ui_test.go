@@ -55,7 +55,7 @@ func TestTrustedUI(t *testing.T) {
 	everyWay(t, func(t *testing.T, c *caller) {
 		s := c.open(optee.UIUUID())
 		p := c.screen()
-		const display = "ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"
+		const display = "any:- ap:- dma:- crypto:- dec:- xfm:- lcd:r secure:rw"
 		c.wantRights("screen", p.addr, display)
 		a := c.call1(showArg(s, p.param(optee.AttrRMemOutput, 0, uiSize), optee.UIBackground, uiWidth, uiHeight, uiStride))
 		c.want("background", a, optee.Success, optee.OriginTEE)

@@ -79,11 +79,11 @@ type completion struct {
 	time       uint64
 }
 
-// New makes a camera in its reset state. Its transactions go through port.
-func New(port *bus.Port, clock *vtime.Clock, events *event.Stream) *Camera {
+// New makes a camera in its reset state. Its transactions go through ports.
+func New(ports engine.Ports, clock *vtime.Clock, events *event.Stream) *Camera {
 	c := &Camera{clock: clock}
 	c.timer = clock.NewTimer("camera.frame", c)
-	c.Engine = engine.New("camera", ID, c, port, clock, events)
+	c.Engine = engine.New("camera", ID, c, ports, clock, events)
 	return c
 }
 

@@ -16,7 +16,7 @@ import (
 
 func newBoard(t testing.TB) (*enginetest.Board, *camera.Camera) {
 	b := enginetest.New(t)
-	d := camera.New(b.Port(bus.NSAIDCamera), &b.Clock, b.Events)
+	d := camera.New(b.Ports(bus.NSAIDCamera), &b.Clock, b.Events)
 	d.IRQ = &b.IRQ
 	b.Attach(d)
 	b.Expect(engine.ID, camera.ID)
@@ -284,7 +284,7 @@ func TestDenied(t *testing.T) {
 	b, _ := newBoard(t)
 	var mem [4]enginetest.Memory
 	for i := range mem {
-		mem[i] = b.Flat(4 * w * h) // six pages
+		mem[i] = b.Flat(4 * w * h).Shut() // six pages
 		b.Store(mem[i], bytes.Repeat([]byte{0x77}, 4*w*h))
 	}
 	b.Restrict(1, mem[0].Addr, 4*w*h, 1<<bus.NSAIDAP, 1<<bus.NSAIDAP)

@@ -5,7 +5,6 @@ import (
 
 	"gatehouse/devices/engine"
 	"gatehouse/devices/internal/pixel"
-	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/vtime"
 )
@@ -61,9 +60,9 @@ const outputs = 1<<pixel.NV12 | 1<<pixel.I420 | 1<<pixel.RGB565 | 1<<pixel.XRGB8
 // Decoder is one engine. Its registers are a bus.Device.
 type Decoder struct{ *engine.Engine }
 
-// New makes an engine in its reset state. Its transactions go through port.
-func New(port *bus.Port, clock *vtime.Clock, events *event.Stream) *Decoder {
-	return &Decoder{engine.New("decoder", ID, model{}, port, clock, events)}
+// New makes an engine in its reset state. Its transactions go through ports.
+func New(ports engine.Ports, clock *vtime.Clock, events *event.Stream) *Decoder {
+	return &Decoder{engine.New("decoder", ID, model{}, ports, clock, events)}
 }
 
 type model struct{}
@@ -92,6 +91,7 @@ func (model) Plan(j *engine.Job) engine.Result {
 		if r != engine.OK {
 			return r
 		}
+		m.Public = true
 		j.Buffers = append(j.Buffers, m)
 	}
 	return engine.OK
@@ -118,6 +118,13 @@ func (model) Run(j *engine.Job) engine.Result {
 		}
 	}
 	words := [16]uint32{MetaMagic, codec, uint32(h.w) | uint32(h.h)<<16, h.sampling, uint32(h.used), uint32(h.headers), h.quantiser, h.extra, h.scans}
+	if j.Buffers[0].Protected {
+		// What a header says may be any bytes of protected memory, to those who put the bitstream together.
+		clear(words[3:])
+		if mode&Probe != 0 {
+			words[2] = 0
+		}
+	}
 	copy(j.Results[:], words[2:6])
 	if mode&WriteMeta != 0 {
 		for _, w := range words {

@@ -21,7 +21,7 @@ import (
 
 func newBoard(t testing.TB) *enginetest.Board {
 	b := enginetest.New(t)
-	d := decoder.New(b.Port(bus.NSAIDDecoder), &b.Clock, b.Events)
+	d := decoder.New(b.Ports(bus.NSAIDDecoder), &b.Clock, b.Events)
 	d.IRQ = &b.IRQ
 	b.Attach(d)
 	b.Expect(engine.ID, decoder.ID)
@@ -385,7 +385,7 @@ func TestStateless(t *testing.T) {
 	const w, h = 64, 64
 	data := encode(t, drawing(r, w, h), 90)
 	b := newBoard(t)
-	stream, frame, meta := b.Flat(len(data)), b.Flat(4*w*h), b.Flat(64)
+	stream, frame, meta := b.Flat(len(data)).Shut(), b.Flat(4*w*h).Shut(), b.Flat(64)
 	b.Store(stream, data)
 	old := bytes.Repeat([]byte{0x5A}, 4*w*h)
 	b.Store(frame, old)
@@ -400,6 +400,15 @@ func TestStateless(t *testing.T) {
 	record := make([]byte, 64)
 	if resp := b.Bus.Read(meta.Addr, record, enginetest.CPU); resp != bus.OKAY || string(record[:4]) != "GMET" {
 		t.Errorf("record: %v, % x", resp, record)
+	}
+	// Only what the CPU has told the engine.
+	known := append([]byte("GMET\x01\x00\x00\x00\x40\x00\x40\x00"), make([]byte, 52)...)
+	if !bytes.Equal(record, known) {
+		t.Errorf("the record says more than it may: % x", record)
+	}
+	b.Expect(decoder.Size, w|h<<16)
+	for off := decoder.Sampling; off < engine.Results+4*engine.NumResults; off += 4 {
+		b.Expect(off, 0)
 	}
 	if resp := b.Bus.Read(frame.Addr, make([]byte, 4), enginetest.CPU); resp != bus.DECERR {
 		t.Errorf("the CPU reads the frame: %v", resp)
@@ -417,7 +426,7 @@ func TestStateless(t *testing.T) {
 		t.Fatal(result(b))
 	}
 	b.Expect(engine.FaultAddrLo, uint32(frame.Addr+0x2000))
-	b.Expect(engine.FaultInfo, engine.FaultValid|engine.FaultWrite|3<<engine.FaultResponseShift|1<<engine.FaultBufferShift)
+	b.Expect(engine.FaultInfo, engine.FaultValid|engine.FaultWrite|engine.FaultProtected|3<<engine.FaultResponseShift|1<<engine.FaultBufferShift)
 	if want := append(bytes.Clone(decoded[:0x2000]), old[0x2000:]...); !bytes.Equal(b.Load(frame), want) || !bytes.Equal(b.Load(meta), make([]byte, 64)) {
 		t.Error("a denied frame: the output is not what it should be")
 	}

@@ -24,8 +24,10 @@
 // with (JPEG: the 64 entries of the first table; VP8: 0), 7 JPEG the restart interval, VP8 the version of the frame's tag, 8 the
 // number of scans (VP8: 1), 9 to 15 zero. It is written after the picture.
 //
-// A driver of a stateless decoder reads such a record with the CPU. M may therefore be normal memory while S and D are restricted: the
-// words above are all that gets there, and none comes from a sample.
+// A driver of a stateless decoder reads such a record with the CPU. M may therefore be ordinary memory while S and D are PROTECTED.
+// Then it must not say what was read: whoever puts the bitstream together of pieces could make any bytes of protected memory a header.
+// With S in protected memory, words 3 to 8 are 0, as are the results from SAMPLING on, and with PROBE SIZE is 0 too: what is left are numbers
+// that the job's parameters had.
 //
 // # Pictures
 //

@@ -9,7 +9,7 @@
 //
 // Buffers count from 0: the planes of A, S. Result:
 //
-//	0x040 LENGTH     bytes of the bitstream
+//	0x040 LENGTH     bytes of the bitstream, also where A and S are PROTECTED: who stores an encrypted bitstream must know it
 //
 // The bitstream has three components with 4:2:0 sampling, in the colours of JFIF 1.02 (BT.601, full range). A's colours are converted
 // to those as package devices/internal/pixel defines; chroma of RGB pictures is the mean of 2x2 pixels. A bitstream that does not fit

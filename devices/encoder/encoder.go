@@ -7,7 +7,6 @@ import (
 
 	"gatehouse/devices/engine"
 	"gatehouse/devices/internal/pixel"
-	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/vtime"
 )
@@ -32,9 +31,9 @@ const inputs = 1<<pixel.NV12 | 1<<pixel.I420 | 1<<pixel.RGB565 | 1<<pixel.XRGB88
 // Encoder is one engine. Its registers are a bus.Device.
 type Encoder struct{ *engine.Engine }
 
-// New makes an engine in its reset state. Its transactions go through port.
-func New(port *bus.Port, clock *vtime.Clock, events *event.Stream) *Encoder {
-	return &Encoder{engine.New("encoder", ID, model{}, port, clock, events)}
+// New makes an engine in its reset state. Its transactions go through ports.
+func New(ports engine.Ports, clock *vtime.Clock, events *event.Stream) *Encoder {
+	return &Encoder{engine.New("encoder", ID, model{}, ports, clock, events)}
 }
 
 type model struct{}

@@ -18,7 +18,7 @@ import (
 
 func newBoard(t testing.TB) *enginetest.Board {
 	b := enginetest.New(t)
-	d := encoder.New(b.Port(bus.NSAIDEncoder), &b.Clock, b.Events)
+	d := encoder.New(b.Ports(bus.NSAIDEncoder), &b.Clock, b.Events)
 	d.IRQ = &b.IRQ
 	b.Attach(d)
 	b.Expect(engine.ID, encoder.ID)
@@ -204,7 +204,7 @@ func TestRecording(t *testing.T) {
 	b := newBoard(t)
 	r := rand.New(rand.NewPCG(4, 4))
 	const w, h = 64, 64
-	in, s := b.Flat(4*w*h), b.Flat(1<<14)
+	in, s := b.Flat(4*w*h).Shut(), b.Flat(1<<14).Shut()
 	data := make([]byte, 4*w*h)
 	for i := range data {
 		data[i] = byte(r.Uint32())
@@ -217,7 +217,7 @@ func TestRecording(t *testing.T) {
 		t.Errorf("without the right: %v", result(b))
 	}
 	b.Expect(engine.FaultAddrLo, uint32(in.Addr+0x3000))
-	b.Expect(engine.FaultInfo, engine.FaultValid|3<<engine.FaultResponseShift)
+	b.Expect(engine.FaultInfo, engine.FaultValid|engine.FaultProtected|3<<engine.FaultResponseShift)
 	b.Restrict(1, in.Addr+0x3000, 0x1000, 1<<bus.NSAIDEncoder, 0)
 	start(b, 50, s, 1<<14)
 	if _, err := jpeg.Decode(bytes.NewReader(b.Load(s))); result(b) != engine.OK || err != nil {

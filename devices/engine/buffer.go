@@ -13,6 +13,10 @@ type Buffer struct {
 	// Data are the bytes that are used, without what lies between the rows: all of an input when the engine computes; what Run
 	// makes of an output, at most as many as Rows x Row.
 	Data []byte
+	// Protected says that the memory is accessed with the engine's own identity.
+	Protected bool
+	// Public is an output whose bytes follow from the job's parameters alone: it may be ordinary memory where an input is not.
+	Public bool
 
 	addr           uint64
 	kind           uint32
@@ -35,8 +39,11 @@ func (p piece) end() uint64 { return p.addr + p.n }
 func (j *Job) describe(off int) (b Buffer, ok bool) {
 	b = Buffer{
 		addr: uint64(j.Get(off+BufferAddrLo)) | uint64(j.Get(off+BufferAddrHi))<<32,
-		kind: j.Get(off + BufferKind), offset: uint64(j.Get(off + BufferOffset)),
+		kind: j.Get(off+BufferKind) & kindMask, Protected: j.Get(off+BufferKind)&Protected != 0, offset: uint64(j.Get(off + BufferOffset)),
 		stride: uint64(j.Get(off + BufferStride)), length: uint64(j.Get(off + BufferLength)),
+	}
+	if j.Get(off+BufferKind)&^(kindMask|Protected) != 0 {
+		return b, false
 	}
 	switch b.kind {
 	case Memory:
@@ -94,11 +101,11 @@ func (e *Engine) resolve(b *Buffer) (entries int, _ Result) {
 		entries++
 		var entry [16]byte
 		resp := bus.DECERR
-		if e.port.IsRAM(at) {
-			resp = e.port.Read(at, entry[:size])
+		if e.ports.Ordinary.IsRAM(at) {
+			resp = e.ports.Ordinary.Read(at, entry[:size])
 		}
 		if resp != bus.OKAY {
-			e.recordFault(at, false, true, resp)
+			e.recordFault(at, FaultList, resp)
 			return entries, Fault
 		}
 		e.read += uint32(size)

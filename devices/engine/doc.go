@@ -15,8 +15,8 @@
 //	0x018 INT_STATUS    RO   INT_RAW & INT_MASK; the interrupt line is high while it is not 0
 //	0x020 FAULT_ADDR_LO RO   the address of the access that failed
 //	0x024 FAULT_ADDR_HI RO
-//	0x028 FAULT_INFO    RO   bit 0 VALID, bit 1 WRITE, bit 2 LIST (an entry of a list was read), bits 5:4 the AXI response
-//	                         (2 SLVERR, 3 DECERR), bits 15:8 the buffer, counted as the engine's documentation lists them
+//	0x028 FAULT_INFO    RO   bit 0 VALID, bit 1 WRITE, bit 2 LIST (an entry of a list was read), bit 3 PROTECTED, bits 5:4 the
+//	                         AXI response (2 SLVERR, 3 DECERR), bits 15:8 the buffer, counted as the engine's documentation lists them
 //	0x030 BYTES_READ    RO   by the last job, lists included
 //	0x034 BYTES_WRITTEN RO   by the last job
 //	0x038 JOBS          RO   jobs started since reset
@@ -25,7 +25,7 @@
 //	0x080 to 0x3FC      RW   the parameters of a job, 0 after reset
 //
 // Accesses follow the conventions of package devices. Any master may program an engine, secure or not; its own transactions are
-// always non-secure and carry its NSAID.
+// always non-secure.
 //
 // START takes a copy of the parameters: writes to them while a job runs concern the next one. A job with wrong parameters ends
 // at once with ERROR. START while BUSY changes nothing but REFUSED. ABORT ends a job where it is, with ABORTED; without a job
@@ -37,7 +37,8 @@
 //
 //	+0x00 ADDR_LO   of the memory, or of the list
 //	+0x04 ADDR_HI
-//	+0x08 KIND      0 memory at ADDR, 1 a list of 8-byte entries, 2 a list of 16-byte entries
+//	+0x08 KIND      bits 7:0: 0 memory at ADDR, 1 a list of 8-byte entries, 2 a list of 16-byte entries. bit 8 PROTECTED picks the
+//	                identity, see below
 //	+0x0C OFFSET    bytes of the memory that come before the buffer
 //	+0x10 STRIDE    bytes from one row of a picture to the next; 0 stands for rows without gaps
 //	+0x14 LENGTH    the most bytes that the job may use from OFFSET on; 0 sets no limit
@@ -59,6 +60,25 @@
 //	+0x20, +0x40, +0x60 planes
 //
 // OFFSET and STRIDE of a plane are multiples of the bytes of its sample (2 for the chroma of NV12).
+//
+// # Identities
+//
+// An engine has two identities, both non-secure:
+//
+//	ORDINARY   NSAID 0: only to memory that all masters have access to
+//	PROTECTED  the engine's own NSAID, which has no access to ordinary memory: only to protected memory that admits the engine
+//
+// The bytes of a buffer are accessed with the one that its KIND picks. Lists are always read with ORDINARY: of protected memory that was
+// read as a list, FAULT_ADDR would tell. Decisions about memory stay those of the address space controller: a buffer that is described
+// with the wrong identity is a FAULT.
+//
+// What is PROTECTED comes out PROTECTED: a job with such an input and another output is refused with IDENTITY at START, before anything is
+// read. So whoever programs an engine, and whatever addresses it names, the engine copies nothing from protected into ordinary memory.
+// Ordinary inputs may become protected outputs. The only output that is excepted is one whose bytes follow from the job's parameters (the
+// decoder's record).
+//
+// What the normal world does learn of a job on protected memory is how it ended and what this board's documentation says of its results:
+// a RESULT such as CORRUPT says something about what was read, the length of an encoder's bitstream too. No register holds what was read.
 //
 // # A job
 //
@@ -95,11 +115,12 @@
 //	8 UNSUPPORTED  the bitstream has a feature that the engine lacks
 //	9 MISMATCH     the picture in the bitstream is not of the size that the parameters say
 //	10 ABORTED
+//	12 IDENTITY    input is PROTECTED and output is not
 //
 // # Time
 //
 // A job takes [Latency], [EntryTime] for each entry of a list, a time for each chunk that follows from [Bandwidth], and what the
 // engine takes to compute.
 //
-// Read registers.go, then engine.go (register file and course of a job), buffer.go (lists) and picture.go.
+// Read registers.go, then engine.go (identities, register file and course of a job), buffer.go (lists) and picture.go.
 package engine

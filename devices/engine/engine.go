@@ -22,6 +22,15 @@ type Ender interface {
 	End(j *Job, r Result)
 }
 
+// Ports are an engine's two identities on the bus. Both are non-secure.
+type Ports struct {
+	// Protected has the engine's own NSAID. The secure world gives it no access to ordinary memory, only to protected memory that
+	// admits the engine.
+	Protected *bus.Port
+	// Ordinary has NSAID 0, which has access to what all masters have access to.
+	Ordinary *bus.Port
+}
+
 // Engine is one engine. Its registers are a bus.Device.
 type Engine struct {
 	// IRQ is the interrupt. It may be nil.
@@ -30,7 +39,7 @@ type Engine struct {
 	name   string
 	id     uint32
 	model  Model
-	port   *bus.Port
+	ports  Ports
 	clock  *vtime.Clock
 	events *event.Stream
 	timer  *vtime.Timer
@@ -83,9 +92,9 @@ const (
 	output
 )
 
-// New makes an engine in its reset state. id is the value of its ID register; its transactions go through port.
-func New(name string, id uint32, m Model, port *bus.Port, clock *vtime.Clock, events *event.Stream) *Engine {
-	e := &Engine{name: name, id: id, model: m, port: port, clock: clock, events: events}
+// New makes an engine in its reset state. id is the value of its ID register; its transactions go through ports.
+func New(name string, id uint32, m Model, ports Ports, clock *vtime.Clock, events *event.Stream) *Engine {
+	e := &Engine{name: name, id: id, model: m, ports: ports, clock: clock, events: events}
 	e.timer = clock.NewTimer(name, e)
 	e.Reset()
 	return e
@@ -235,8 +244,26 @@ func (e *Engine) Start(parameters *[NumParameters]uint32) {
 		e.end(r)
 		return
 	}
+	if e.job.leaks() {
+		e.end(Identity)
+		return
+	}
 	e.phase, e.buffer = lists, 0
 	e.after(Latency)
+}
+
+// leaks reports whether protected input would become output in ordinary memory.
+func (j *Job) leaks() bool {
+	protected := false
+	for i := range j.Buffers {
+		b := &j.Buffers[i]
+		if i < j.Inputs {
+			protected = protected || b.Protected
+		} else if protected && !b.Protected && !b.Public {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) after(ns uint64) { e.timer.Set(e.clock.Now() + ns) }
@@ -328,22 +355,30 @@ func (e *Engine) plan() {
 // move moves the planned bytes. It reports whether the job goes on.
 func (e *Engine) move() bool {
 	b := &e.job.Buffers[e.buffer]
-	write := e.phase == output
+	write, port, info := e.phase == output, e.ports.Ordinary, uint32(0)
+	if write {
+		info |= FaultWrite
+	}
+	if b.Protected {
+		port = e.ports.Protected
+		info |= FaultProtected
+	}
 	for e.planned > 0 {
 		addr, n := b.next(&e.cursor)
 		n = min(n, uint64(e.planned), bus.PageSize-addr%bus.PageSize)
 		done := e.cursor.done
 		resp := bus.DECERR
 		switch {
-		case !e.port.IsRAM(addr):
+		case !port.IsRAM(addr):
 		case write:
-			resp = e.port.Write(addr, b.Data[done:done+n])
+			resp = port.Write(addr, b.Data[done:done+n])
 		default:
 			b.grow(n)
-			resp = e.port.Read(addr, b.Data[done:])
+			resp = port.Read(addr, b.Data[done:])
 		}
 		if resp != bus.OKAY {
-			e.fail(addr, write, false, resp)
+			e.recordFault(addr, info, resp)
+			e.end(Fault)
 			return false
 		}
 		if write {
@@ -357,21 +392,10 @@ func (e *Engine) move() bool {
 	return true
 }
 
-// fail ends the job with a fault.
-func (e *Engine) fail(addr uint64, write, list bool, resp bus.Response) {
-	e.recordFault(addr, write, list, resp)
-	e.end(Fault)
-}
-
-func (e *Engine) recordFault(addr uint64, write, list bool, resp bus.Response) {
+// recordFault notes an access that failed; info is bits of FaultInfo that describe it.
+func (e *Engine) recordFault(addr uint64, info uint32, resp bus.Response) {
 	e.fault = addr
-	e.faultInfo = FaultValid | uint32(e.buffer)<<FaultBufferShift
-	if write {
-		e.faultInfo |= FaultWrite
-	}
-	if list {
-		e.faultInfo |= FaultList
-	}
+	e.faultInfo = FaultValid | info | uint32(e.buffer)<<FaultBufferShift
 	axi := uint32(2) // SLVERR (IHI 0022, A3.4.4)
 	if resp == bus.DECERR {
 		axi = 3
@@ -409,7 +433,12 @@ func (e *Engine) end(r Result) {
 			if e.faultInfo>>FaultResponseShift&3 == 3 {
 				resp = bus.DECERR
 			}
-			f = []event.Field{event.Hex("addr", e.fault), event.Str("access", access), event.Str("response", resp.String())}
+			port := e.ports.Ordinary
+			if e.faultInfo&FaultProtected != 0 {
+				port = e.ports.Protected
+			}
+			f = []event.Field{event.Hex("addr", e.fault), event.Str("access", access), event.Dec("as", uint64(port.Attr().NSAID)),
+				event.Str("response", resp.String())}
 		}
 		e.report("ERROR", event.End, append(append(f, event.Str("result", r.String())), bytes...)...)
 	}
@@ -423,7 +452,6 @@ func (e *Engine) report(name string, p event.Phase, fields ...event.Field) {
 	if !e.events.On(event.DMA) {
 		return
 	}
-	e.events.Emit(&event.Event{Time: e.clock.Now(), Category: event.DMA, Phase: p, Secure: e.port.Attr().Secure,
-		Source: e.name, Name: name,
-		Fields: append([]event.Field{event.Dec("job", uint64(e.jobs)), event.Dec("nsaid", uint64(e.port.Attr().NSAID))}, fields...)})
+	e.events.Emit(&event.Event{Time: e.clock.Now(), Category: event.DMA, Phase: p, Source: e.name, Name: name,
+		Fields: append([]event.Field{event.Dec("job", uint64(e.jobs)), event.Dec("nsaid", uint64(e.ports.Protected.Attr().NSAID))}, fields...)})
 }

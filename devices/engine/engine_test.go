@@ -70,7 +70,7 @@ func (copier) Run(j *engine.Job) engine.Result {
 
 func newCopier(t testing.TB) (*enginetest.Board, *engine.Engine) {
 	b := enginetest.New(t)
-	e := engine.New("copier", copierID, copier{}, b.Port(nsaid), &b.Clock, b.Events)
+	e := engine.New("copier", copierID, copier{}, b.Ports(nsaid), &b.Clock, b.Events)
 	e.IRQ = &b.IRQ
 	b.Attach(e)
 	return b, e
@@ -235,6 +235,22 @@ func TestParameters(t *testing.T) {
 		{"no rows", func(b *enginetest.Board) { b.Set(rowsReg, 16<<16) }, engine.Parameter},
 		{"empty rows", func(b *enginetest.Board) { b.Set(rowsReg, 16) }, engine.Parameter},
 		{"kind", func(b *enginetest.Board) { b.Set(inReg+engine.BufferKind, 3) }, engine.Parameter},
+		{"reserved bit of kind", func(b *enginetest.Board) { b.Set(inReg+engine.BufferKind, 1<<9) }, engine.Parameter},
+		{"kind of PROTECTED", func(b *enginetest.Board) { b.Set(inReg+engine.BufferKind, engine.Protected|3) }, engine.Parameter},
+		{"PROTECTED becomes ordinary", func(b *enginetest.Board) { b.Set(inReg+engine.BufferKind, engine.Protected) }, engine.Identity},
+		{"PROTECTED becomes ordinary, from nowhere", func(b *enginetest.Board) {
+			b.Describe(inReg, enginetest.Memory{Addr: enginetest.HoleBase, Kind: engine.Protected | engine.List64}, 0, 0, 0)
+		}, engine.Identity},
+		{"ordinary becomes PROTECTED", func(b *enginetest.Board) { b.Set(outReg+engine.BufferKind, engine.Protected) }, engine.OK},
+		{"PROTECTED becomes PROTECTED", func(b *enginetest.Board) {
+			b.Set(inReg+engine.BufferKind, engine.Protected)
+			b.Set(outReg+engine.BufferKind, engine.Protected)
+		}, engine.OK},
+		{"PROTECTED becomes one of each", func(b *enginetest.Board) {
+			b.Set(inReg+engine.BufferKind, engine.Protected)
+			b.Set(outReg+engine.BufferKind, engine.Protected)
+			b.Describe(tailReg, enginetest.Memory{Addr: mem + 0x1800}, 0, 0, 4)
+		}, engine.Identity},
 		{"address of 49 bits", func(b *enginetest.Board) { b.Set(outReg+engine.BufferAddrHi, 1<<16) }, engine.Parameter},
 		{"memory beyond 48 bits", func(b *enginetest.Board) {
 			b.Set(outReg+engine.BufferAddrHi, 0xFFFF)
@@ -359,6 +375,75 @@ func TestParameters(t *testing.T) {
 		// Time and events are bounded, whatever the guest asks for.
 		if b.Clock.Now() > 2_000_000 {
 			t.Errorf("%s: took %d ns", c.name, b.Clock.Now())
+		}
+	}
+}
+
+// TestIdentities has buffers and lists in memory that one of the two identities reaches, and looks which of them each access has.
+func TestIdentities(t *testing.T) {
+	const shut, open = enginetest.RAMBase, enginetest.RAMBase + 0x10_0000
+	const listAt, size = 0x8000, 64
+	for c := range 32 {
+		inShut, outShut, listShut, inProtected, outProtected := c&1 != 0, c&2 != 0, c&4 != 0, c&8 != 0, c&16 != 0
+		b, _ := newCopier(t)
+		b.Firewall(tzc400.RegionIDAccess, 1<<bus.NSAIDDefault|1<<(bus.NSAIDDefault+16)|1<<bus.NSAIDAP|1<<(bus.NSAIDAP+16))
+		b.Restrict(1, shut, 0x1_0000, 1<<nsaid, 1<<nsaid)
+		place := func(shutUp bool, off uint64) uint64 {
+			if shutUp {
+				return shut + off
+			}
+			return open + off
+		}
+		data := noise(9, size)
+		b.Fill(place(inShut, 0), data)
+		list := place(listShut, listAt)
+		b.Fill(list, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, uint32(place(inShut, 0))), size|engine.Last))
+		in, out := enginetest.Memory{Addr: list, Kind: engine.List32}, enginetest.Memory{Addr: place(outShut, 0x4000)}
+		if inProtected {
+			in = in.Shut()
+		}
+		if outProtected {
+			out = out.Shut()
+		}
+		b.Describe(inReg, in, 0, 0, 0)
+		b.Describe(outReg, out, 0, 0, 0)
+		b.Set(rowsReg, size<<16|1)
+		b.Set(engine.Control, engine.Start)
+		b.Finish()
+		want, info, at := engine.OK, uint32(0), uint64(0)
+		const denied = engine.FaultValid | 3<<engine.FaultResponseShift
+		switch {
+		case inProtected && !outProtected:
+			want = engine.Identity
+		case listShut:
+			want, info, at = engine.Fault, denied|engine.FaultList, list
+		case inShut != inProtected:
+			want, info, at = engine.Fault, denied, place(inShut, 0)
+			if inProtected {
+				info |= engine.FaultProtected
+			}
+		case outShut != outProtected:
+			want, info, at = engine.Fault, denied|engine.FaultWrite|1<<engine.FaultBufferShift, out.Addr
+			if outProtected {
+				info |= engine.FaultProtected
+			}
+		}
+		name := fmt.Sprintf("in memory %v, as %v; out memory %v, as %v; list %v", inShut, inProtected, outShut, outProtected, listShut)
+		if result(b) != want || b.Get(engine.FaultInfo) != info || b.Get(engine.FaultAddrLo) != uint32(at) {
+			t.Errorf("%s: %v, fault %#x at %#x; want %v, %#x at %#x", name, result(b), b.Get(engine.FaultInfo), b.Get(engine.FaultAddrLo), want, info, at)
+		}
+		written := make([]byte, size)
+		if want == engine.OK {
+			written = invert(data)
+		}
+		if !bytes.Equal(b.Bytes(out.Addr, size), written) {
+			t.Errorf("%s: the output is not what it should be", name)
+		}
+		if as := fmt.Sprintf(" as=%d ", nsaid*(info>>3&1)); want == engine.Fault && !strings.Contains(b.Log.String(), as) {
+			t.Errorf("%s: no %q in the events:\n%s", name, as, b.Log.String())
+		}
+		if want == engine.Identity && (b.Get(engine.BytesRead) != 0 || !strings.Contains(b.Log.String(), "result=identity")) {
+			t.Errorf("%s: %d bytes were read; events:\n%s", name, b.Get(engine.BytesRead), b.Log.String())
 		}
 	}
 }

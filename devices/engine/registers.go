@@ -57,6 +57,7 @@ const (
 	FaultValid         = 1 << 0
 	FaultWrite         = 1 << 1
 	FaultList          = 1 << 2
+	FaultProtected     = 1 << 3
 	FaultResponseShift = 4
 	FaultBufferShift   = 8
 )
@@ -77,10 +78,12 @@ const (
 	Unsupported
 	Mismatch
 	WasAborted
+	_ // the crypto engine's: no key
+	Identity
 )
 
 func (r Result) String() string {
-	return [...]string{"none", "ok", "fault", "parameter", "list", "overlap", "short", "corrupt", "unsupported", "mismatch", "aborted"}[r]
+	return [...]string{"none", "ok", "fault", "parameter", "list", "overlap", "short", "corrupt", "unsupported", "mismatch", "aborted", "key", "identity"}[r]
 }
 
 // Registers of a buffer.
@@ -99,6 +102,10 @@ const (
 	Memory = 0
 	List32 = 1 // entries of 8 bytes
 	List64 = 2 // entries of 16 bytes
+
+	kindMask = 0xFF
+	// Protected is the bit of BufferKind that picks the engine's own identity.
+	Protected = 1 << 8
 )
 
 // Flags of a list's entry.

@@ -3,7 +3,6 @@ package transform
 import (
 	"gatehouse/devices/engine"
 	"gatehouse/devices/internal/pixel"
-	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
 	"gatehouse/platform/vtime"
 )
@@ -48,9 +47,9 @@ const (
 // Transform is one engine. Its registers are a bus.Device.
 type Transform struct{ *engine.Engine }
 
-// New makes an engine in its reset state. Its transactions go through port.
-func New(port *bus.Port, clock *vtime.Clock, events *event.Stream) *Transform {
-	return &Transform{engine.New("transform", ID, model{}, port, clock, events)}
+// New makes an engine in its reset state. Its transactions go through ports.
+func New(ports engine.Ports, clock *vtime.Clock, events *event.Stream) *Transform {
+	return &Transform{engine.New("transform", ID, model{}, ports, clock, events)}
 }
 
 type model struct{}

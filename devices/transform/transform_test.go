@@ -20,7 +20,7 @@ import (
 
 func newBoard(t testing.TB) *enginetest.Board {
 	b := enginetest.New(t)
-	d := transform.New(b.Port(bus.NSAIDTransform), &b.Clock, b.Events)
+	d := transform.New(b.Ports(bus.NSAIDTransform), &b.Clock, b.Events)
 	d.IRQ = &b.IRQ
 	b.Attach(d)
 	b.Expect(engine.ID, transform.ID)
@@ -434,7 +434,7 @@ func TestDenied(t *testing.T) {
 		var pics [3]*picture
 		for i := range pics {
 			p := &picture{format: pixel.XRGB8888, w: w, h: h}
-			p.planes = []enginetest.Plane{{Memory: b.Flat(4 * w * h), Row: 4 * w, Rows: h, Stride: 4 * w}}
+			p.planes = []enginetest.Plane{{Memory: b.Flat(4 * w * h).Shut(), Row: 4 * w, Rows: h, Stride: 4 * w}}
 			data := make([]byte, 4*w*h)
 			for k := range data {
 				data[k] = byte(r.Uint32())
@@ -454,7 +454,7 @@ func TestDenied(t *testing.T) {
 			t.Fatalf("picture %d: %v", victim, result(b))
 		}
 		b.Expect(engine.FaultAddrLo, uint32(at))
-		b.Expect(engine.FaultInfo, engine.FaultValid|3<<engine.FaultResponseShift|uint32(victim)<<engine.FaultBufferShift|uint32(victim/2)<<1)
+		b.Expect(engine.FaultInfo, engine.FaultValid|engine.FaultProtected|3<<engine.FaultResponseShift|uint32(victim)<<engine.FaultBufferShift|uint32(victim/2)<<1)
 		want := bytes.Clone(pics[2].data[0])
 		if victim == 2 {
 			copy(want[:0x2000], q.reference()[0])

@@ -131,6 +131,41 @@ func TestRestricted(t *testing.T) {
 	}
 }
 
+// guarded is an exporter behind a firewall.
+type guarded struct {
+	fullExporter
+	closed bool
+}
+
+func (g *guarded) Protected(*Buffer) bool { return g.closed }
+
+// A buffer is protected when it is restricted, and when its exporter says so now.
+func TestProtected(t *testing.T) {
+	c := newCore(t)
+	plain, _ := export(t, c, Segment{ram, page})
+	g := &guarded{fullExporter: fullExporter{exporter{segs: []Segment{{ram, page}}}}}
+	b, err := c.Export(ExportInfo{Name: "guarded", Exporter: g, Size: page})
+	ok(t, err)
+	restricted, err := c.Export(ExportInfo{Name: "restricted", Exporter: &exporter{segs: []Segment{{ram, page}}}, Size: page, Restricted: true})
+	ok(t, err)
+	if plain.Protected() || b.Protected() || !restricted.Protected() {
+		t.Errorf("protected: plain %v, guarded %v, restricted %v", plain.Protected(), b.Protected(), restricted.Protected())
+	}
+	g.closed = true
+	if !b.Protected() {
+		t.Error("the exporter was not asked")
+	}
+	_, err = plain.OverwriteExporter(g)
+	ok(t, err)
+	if !plain.Protected() {
+		t.Error("the new exporter was not asked")
+	}
+	ok(t, b.Put())
+	if b.Protected() {
+		t.Error("a buffer that is gone is protected")
+	}
+}
+
 // Exporters that cannot do it refuse, as Linux does where the operation is missing.
 func TestOptional(t *testing.T) {
 	c := newCore(t)

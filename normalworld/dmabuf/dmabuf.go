@@ -82,6 +82,11 @@ type VMapper interface {
 	VUnmap(*Buffer)
 }
 
+// Protector is an Exporter that can say of a buffer that is not restricted that a firewall closes its memory.
+type Protector interface {
+	Protected(*Buffer) bool
+}
+
 // Core holds the buffers of one kernel. It is used from one goroutine.
 type Core struct {
 	// Kernel is how the processor reaches memory and time.
@@ -196,6 +201,16 @@ func (b *Buffer) ExporterName() string { return b.expName }
 
 // Restricted reports whether the processor must not access the memory.
 func (b *Buffer) Restricted() bool { return b.restricted }
+
+// Protected reports whether a firewall closes the memory to all masters but some: then engines must use the identity that they have for
+// such memory. Restricted buffers are; of others the exporter knows.
+func (b *Buffer) Protected() bool {
+	if b.restricted || b.released {
+		return b.restricted
+	}
+	p, ok := b.exporter.(Protector)
+	return ok && p.Protected(b)
+}
 
 // Released reports whether the last reference has gone.
 func (b *Buffer) Released() bool { return b.released }

@@ -85,10 +85,16 @@ func (c *Crypto) program(j *Job, cj *CryptoJob) error {
 		if err := c.parts(j, cj); err != nil {
 			return err
 		}
-	} else if err := c.buffer(j, aesSource, cj.Source); err != nil {
+	} else if err := c.memory(j, aesSource, cj.Source); err != nil {
 		return err
 	}
-	return c.buffer(j, aesDest, cj.Dest)
+	return c.memory(j, aesDest, cj.Dest)
+}
+
+// memory is buffer for this engine, whose identities are those of the key slot.
+func (c *Crypto) memory(j *Job, off uint64, b Buffer) error {
+	b.Protected = false
+	return c.buffer(j, off, b)
 }
 
 // parts makes the source's list with an entry for each piece of each part.

@@ -61,7 +61,7 @@ func alloc(t testing.TB, l *lab.Lab, heapName string, size uint32, dev dmabuf.De
 		must(t, a.Detach())
 		must(t, b.Put())
 	})
-	return memory{b, a, driver.Buffer{Segs: segs, Length: size}}
+	return memory{b, a, driver.Buffer{Segs: segs, Length: size, Protected: b.Protected()}}
 }
 
 func (m memory) write(t testing.TB, p []byte) {
@@ -88,7 +88,7 @@ func TestChain(t *testing.T) {
 	_, l := boot(t)
 	const w, h = 320, 180
 	shot := alloc(t, l, heap.System, driver.NV12.Size(w, h), l.Camera.Device)
-	picture := driver.Frame(driver.NV12, driver.BT601Full, w, h, shot.Segs, 0)
+	picture := driver.Frame(driver.NV12, driver.BT601Full, w, h, shot.Buffer)
 	taken := &shots{}
 	l.Camera.Shots = taken
 	must(t, l.Camera.Queue(&picture))
@@ -100,7 +100,7 @@ func TestChain(t *testing.T) {
 		t.Fatalf("frames: %+v", taken.all)
 	}
 	half := alloc(t, l, heap.System, driver.NV12.Size(w/2, h/2), l.Transform.Device)
-	small := driver.Frame(driver.NV12, driver.BT601Full, w/2, h/2, half.Segs, 0)
+	small := driver.Frame(driver.NV12, driver.BT601Full, w/2, h/2, half.Buffer)
 	must(t, l.Transform.Run(&driver.TransformJob{Source: &picture, Dest: small, Bilinear: true}))
 	stream := alloc(t, l, heap.System, 64<<10, l.Encoder.Device)
 	n, err := l.Encoder.Run(&driver.EncodeJob{Source: small, Stream: stream.Buffer, Quality: 90})
@@ -116,7 +116,7 @@ func TestChain(t *testing.T) {
 		t.Errorf("headers: %+v", info)
 	}
 	out := alloc(t, l, heap.System, driver.I420.Size(w/2, h/2), l.Decoder.Device)
-	dest := driver.Frame(driver.I420, driver.BT601Full, w/2, h/2, out.Segs, 0)
+	dest := driver.Frame(driver.I420, driver.BT601Full, w/2, h/2, out.Buffer)
 	_, err = l.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: driver.Buffer{Segs: stream.Segs, Length: n}, Dest: &dest})
 	must(t, err)
 	y := want.(*image.YCbCr)
@@ -143,7 +143,7 @@ func TestQueue(t *testing.T) {
 	var bufs []memory
 	for i := range n {
 		b := alloc(t, l, heap.System, driver.XRGB8888.Size(w, h), l.Transform.Device)
-		j, err := l.Transform.Submit(&driver.TransformJob{Dest: driver.Frame(driver.XRGB8888, 0, w, h, b.Segs, 0), Fill: uint32(i + 1)})
+		j, err := l.Transform.Submit(&driver.TransformJob{Dest: driver.Frame(driver.XRGB8888, 0, w, h, b.Buffer), Fill: uint32(i + 1)})
 		must(t, err)
 		jobs, bufs = append(jobs, j), append(bufs, b)
 	}
@@ -169,20 +169,42 @@ func TestDenied(t *testing.T) {
 	_, l := boot(t)
 	const w, h = 64, 64
 	secret := alloc(t, l, heap.SecureVideoPlay.String(), driver.XRGB8888.Size(w, h), l.Decoder.Device)
+	shut := alloc(t, l, heap.SecureVideoPlay.String(), driver.XRGB8888.Size(w, h), l.Decoder.Device)
+	if !secret.Protected {
+		t.Fatal("a restricted buffer does not say that it is protected")
+	}
 	open := alloc(t, l, heap.System, driver.XRGB8888.Size(w, h), l.Encoder.Device)
 	// The encoder has no part in playback.
-	_, err := l.Encoder.Run(&driver.EncodeJob{Source: driver.Frame(driver.XRGB8888, 0, w, h, secret.Segs, 0), Stream: open.Buffer, Quality: 50})
+	_, err := l.Encoder.Run(&driver.EncodeJob{Source: driver.Frame(driver.XRGB8888, 0, w, h, secret.Buffer), Stream: shut.Buffer, Quality: 50})
 	var job *driver.JobError
 	if !errors.As(err, &job) || job.Result != driver.ResultFault || job.Write || job.Addr != secret.Segs[0].Addr || job.Buffer != 0 {
 		t.Errorf("the encoder: %v, want a refused read at %#x", err, secret.Segs[0].Addr)
 	}
+	// Whoever has a part in it gets nothing out, neither as what it is nor as another one.
+	out := driver.Frame(driver.XRGB8888, 0, w, h, open.Buffer)
+	picture := driver.Frame(driver.XRGB8888, 0, w, h, secret.Buffer)
+	err = l.Transform.Run(&driver.TransformJob{Source: &picture, Dest: out})
+	if !errors.As(err, &job) || job.Result != driver.ResultIdentity || errors.Is(err, normalworld.EFAULT) {
+		t.Errorf("the transform: %v, want a refusal at the start", err)
+	}
+	picture.Planes[0].Protected = false
+	err = l.Transform.Run(&driver.TransformJob{Source: &picture, Dest: out})
+	if !errors.As(err, &job) || job.Result != driver.ResultFault || job.Write || job.Addr != secret.Segs[0].Addr {
+		t.Errorf("the transform, as for ordinary memory: %v, want a refused read", err)
+	}
+	picture.Planes[0].Protected, out.Planes[0].Protected = true, true
+	err = l.Transform.Run(&driver.TransformJob{Source: &picture, Dest: out})
+	if !errors.As(err, &job) || job.Result != driver.ResultFault || !job.Write || job.Addr != open.Segs[0].Addr {
+		t.Errorf("the transform, as for protected memory: %v, want a refused write", err)
+	}
+	must(t, l.Transform.Run(&driver.TransformJob{Source: &picture, Dest: driver.Frame(driver.XRGB8888, 0, w, h, shut.Buffer)}))
 	if !bytes.Equal(open.read(t, w*h*4), make([]byte, w*h*4)) {
 		t.Error("something was written")
 	}
 	if err := l.DMA.Copy(open.Segs[0].Addr, secret.Segs[0].Addr, 256); !errors.As(err, &job) || !errors.Is(err, normalworld.EIO) {
 		t.Errorf("the PL080: %v, want a refusal", err)
 	}
-	must(t, l.Transform.Run(&driver.TransformJob{Dest: driver.Frame(driver.XRGB8888, 0, w, h, open.Segs, 0), Fill: 0x123456}))
+	must(t, l.Transform.Run(&driver.TransformJob{Dest: driver.Frame(driver.XRGB8888, 0, w, h, open.Buffer), Fill: 0x123456}))
 	for range 2 {
 		err = l.Transform.Run(&driver.TransformJob{Dest: driver.Picture{Format: driver.XRGB8888, Width: 0, Height: h, Planes: []driver.Buffer{open.Buffer}}})
 		if !errors.As(err, &job) || job.Result != driver.ResultParameter {

@@ -42,8 +42,9 @@ const (
 	bufStride = 0x10
 	bufLength = 0x14
 
-	kindMemory = 0
-	kindList   = 2
+	kindMemory    = 0
+	kindList      = 2
+	kindProtected = 1 << 8
 
 	entrySize = 16
 	entryLast = 1 << 31
@@ -52,7 +53,7 @@ const (
 // Result is how a job ended, as the engine says.
 type Result uint8
 
-// The results (package devices/engine, "Results"; the last one is the crypto engine's).
+// The results (package devices/engine, "Results"; ResultKey is the crypto engine's).
 const (
 	ResultFault       Result = 2
 	ResultParameter   Result = 3
@@ -64,6 +65,7 @@ const (
 	ResultMismatch    Result = 9
 	ResultAborted     Result = 10
 	ResultKey         Result = 11
+	ResultIdentity    Result = 12
 )
 
 var resultNames = [...]string{
@@ -71,6 +73,7 @@ var resultNames = [...]string{
 	ResultOverlap: "output overlaps", ResultShort: "a buffer is too short", ResultCorrupt: "the bitstream is corrupt",
 	ResultUnsupported: "the bitstream has an unsupported feature", ResultMismatch: "the picture has another size",
 	ResultAborted: "aborted", ResultKey: "the key slot does not allow it",
+	ResultIdentity: "protected input would come out unprotected",
 }
 
 func (r Result) String() string {
@@ -214,17 +217,20 @@ func (e *Engine) buffer(j *Job, off uint64, b Buffer) error {
 		}
 		addr, kind = list, kindList
 	}
-	j.set(off+bufAddr, uint32(addr))
-	j.set(off+bufAddr+4, uint32(addr>>32))
-	j.set(off+bufKind, kind)
-	j.set(off+bufOffset, b.Offset)
-	j.set(off+bufStride, b.Stride)
 	length := b.Length
 	if kind == kindMemory && length == 0 {
 		if total := dmabuf.Total(b.Segs); total > uint64(b.Offset) {
 			length = uint32(min(total-uint64(b.Offset), 1<<32-1))
 		}
 	}
+	if b.Protected {
+		kind |= kindProtected
+	}
+	j.set(off+bufAddr, uint32(addr))
+	j.set(off+bufAddr+4, uint32(addr>>32))
+	j.set(off+bufKind, kind)
+	j.set(off+bufOffset, b.Offset)
+	j.set(off+bufStride, b.Stride)
 	j.set(off+bufLength, length)
 	return nil
 }
@@ -385,6 +391,9 @@ type Buffer struct {
 	// Offset is where the buffer begins in the segments; Length is its most bytes, 0 for all that follow; Stride is the distance of
 	// the rows of a picture, 0 for rows without gaps. All in bytes.
 	Offset, Length, Stride uint32
+	// Protected has a media engine use the identity that it has for protected memory, which reaches no other. See
+	// dmabuf.Buffer.Protected. The crypto engine's identities belong to its key slots, and the display has one only.
+	Protected bool
 }
 
 // Format is a layout of pixels.
@@ -450,12 +459,20 @@ type Picture struct {
 	Planes        []Buffer
 }
 
-// Frame is a picture that lies in segs without gaps, plane after plane, from offset on.
-func Frame(f Format, c Colour, width, height uint32, segs []dmabuf.Segment, offset uint32) Picture {
+// Mapped is the memory of an attachment that is mapped.
+func Mapped(a *dmabuf.Attachment) Buffer {
+	segs, _, _ := a.Mapped()
+	return Buffer{Segs: segs, Protected: a.Buffer().Protected()}
+}
+
+// Frame is a picture that lies in a buffer without gaps, plane after plane, from its offset on.
+func Frame(f Format, c Colour, width, height uint32, b Buffer) Picture {
 	p := Picture{Format: f, Colour: c, Width: width, Height: height}
+	b.Stride = 0
 	for _, n := range f.Planes(width, height) {
-		p.Planes = append(p.Planes, Buffer{Segs: segs, Offset: offset, Length: n})
-		offset += n
+		b.Length = n
+		p.Planes = append(p.Planes, b)
+		b.Offset += n
 	}
 	return p
 }

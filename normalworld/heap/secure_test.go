@@ -179,7 +179,8 @@ func TestReview(t *testing.T) {
 		arg := binary.LittleEndian.AppendUint64(nil, dmabuf.SyncRead)
 		want(t, "sync", r.files.Ioctl(fd, dmabuf.IoctlSync, arg), dmabuf.ErrRestricted)
 	})
-	// "One output of a stateless decoder must be normal memory, for the processor to read": one device uses both kinds at a time.
+	// "One output of a stateless decoder must be normal memory, for the processor to read": one device uses both kinds at a time, with an
+	// identity for each.
 	t.Run("normal and secure memory at one device", func(t *testing.T) {
 		r := newRig(t)
 		dev := dmabuf.Device{Name: "decoder", NSAID: bus.NSAIDDecoder}
@@ -189,8 +190,10 @@ func TestReview(t *testing.T) {
 			r.ok(err)
 			segs, err := a.Map(dmabuf.FromDevice)
 			r.ok(err)
-			if resp := r.m.Port(bus.Attr{NSAID: dev.NSAID}).Write(segs[0].Addr, []byte("feedback")); resp != bus.OKAY {
-				t.Errorf("the decoder's write to %s: %v", name, resp)
+			for id, reaches := range map[uint8]bool{dev.NSAID: restricted, bus.NSAIDDefault: !restricted} {
+				if resp := r.m.Port(bus.Attr{NSAID: id}).Write(segs[0].Addr, []byte("feedback")); (resp == bus.OKAY) != reaches {
+					t.Errorf("the decoder's write to %s as %d: %v", name, id, resp)
+				}
 			}
 			r.ok(a.Unmap(dmabuf.FromDevice))
 			m, err := b.MMap(0, page, dmabuf.ProtRead)

@@ -10,6 +10,8 @@
 //   - An exporter does not attach to its own buffers; its device just uses the memory. A firewall that follows maps is never told of it,
 //     which is the case that the proposal of 2015 was discussed for.
 //   - A device that gets its own buffer back knows it by its exporter, and does not attach either.
+//   - An engine's own identity on the bus reaches protected memory only: a job uses it for the buffers that say they are protected
+//     (dmabuf.Buffer.Protected), and another one for the rest.
 //   - Implicit synchronisation: a job leaves its fence in the buffers that it uses, as writer or as reader, and a page flip waits for
 //     the writers of what it shows.
 //

@@ -145,6 +145,18 @@ func (v *Video) finish(err error) {
 // Segments is where the buffer's memory is for the device, while it is queued or active.
 func (b *VBuffer) Segments() []dmabuf.Segment { return b.segs }
 
+// Memory is the buffer's memory as a job uses it.
+func (b *VBuffer) Memory() driver.Buffer {
+	return driver.Buffer{Segs: b.segs, Protected: b.buf != nil && b.buf.Protected()}
+}
+
+// filled is Memory as far as it counts.
+func (b *VBuffer) filled() driver.Buffer {
+	m := b.Memory()
+	m.Length = b.BytesUsed
+	return m
+}
+
 // DMABuf is the imported dma-buf, or nil.
 func (b *VBuffer) DMABuf() *dmabuf.Buffer { return b.buf }
 
@@ -162,9 +174,9 @@ type DecodeWork struct {
 
 // Start is documented at Work.
 func (w *DecodeWork) Start(out, cap *VBuffer) (*dmabuf.Fence, error) {
-	dest := driver.Frame(w.Format, w.Colour, w.Width, w.Height, cap.segs, 0)
+	dest := driver.Frame(w.Format, w.Colour, w.Width, w.Height, cap.Memory())
 	j, err := w.Decoder.Submit(&driver.DecodeJob{
-		Codec: w.Codec, Stream: driver.Buffer{Segs: out.segs, Length: out.BytesUsed}, Dest: &dest, Meta: w.Meta})
+		Codec: w.Codec, Stream: out.filled(), Dest: &dest, Meta: w.Meta})
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +200,9 @@ type ConvertWork struct {
 
 // Start is documented at Work.
 func (w *ConvertWork) Start(out, cap *VBuffer) (*dmabuf.Fence, error) {
-	source := driver.Frame(w.In, w.InColour, w.InWidth, w.InHeight, out.segs, 0)
+	source := driver.Frame(w.In, w.InColour, w.InWidth, w.InHeight, out.Memory())
 	j, err := w.Transform.Submit(&driver.TransformJob{
-		Source: &source, Dest: driver.Frame(w.Out, w.OutColour, w.Width, w.Height, cap.segs, 0), Bilinear: w.Bilinear, Rotate: w.Rotate})
+		Source: &source, Dest: driver.Frame(w.Out, w.OutColour, w.Width, w.Height, cap.Memory()), Bilinear: w.Bilinear, Rotate: w.Rotate})
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +226,7 @@ type EncodeWork struct {
 // Start is documented at Work.
 func (w *EncodeWork) Start(out, cap *VBuffer) (*dmabuf.Fence, error) {
 	j, err := w.Encoder.Submit(&driver.EncodeJob{
-		Source: driver.Frame(w.Format, w.Colour, w.Width, w.Height, out.segs, 0), Stream: driver.Buffer{Segs: cap.segs}, Quality: w.Quality})
+		Source: driver.Frame(w.Format, w.Colour, w.Width, w.Height, out.Memory()), Stream: cap.Memory(), Quality: w.Quality})
 	if err != nil {
 		return nil, err
 	}
@@ -238,9 +250,11 @@ type CipherWork struct {
 // Start is documented at Work.
 func (w *CipherWork) Start(out, cap *VBuffer) (*dmabuf.Fence, error) {
 	w.used = out.BytesUsed
+	dest := cap.Memory()
+	dest.Length = out.BytesUsed
 	j, err := w.Crypto.Submit(&driver.CryptoJob{
 		Counter64: true, Decrypt: true, Slot: w.Slot, Length: out.BytesUsed, IV: w.IV(out.Cookie),
-		Source: driver.Buffer{Segs: out.segs, Length: out.BytesUsed}, Dest: driver.Buffer{Segs: cap.segs, Length: out.BytesUsed}})
+		Source: out.filled(), Dest: dest})
 	if err != nil {
 		return nil, err
 	}

@@ -126,7 +126,7 @@ func (p *Patched) Settle() (buffers int) {
 	return len(p.lost)
 }
 
-// Secure reads the field.
+// Secure reads the field. A driver whose engine has an identity of its own for protected memory must ask for it, too.
 func (p *Patched) Secure(b *dmabuf.Buffer) bool { return p.secure[b] != nil }
 
 // ClearSecure gives the memory back, with nothing in it. It must come before the last reference to the buffer goes: the core has no place
@@ -223,6 +223,9 @@ func (o *Overwritten) Unmap(a *dmabuf.Attachment, segs []dmabuf.Segment, dir dma
 	revoke(o.ctx, a.Device(), segs, dir)
 	o.orig.Unmap(a, segs, dir)
 }
+
+// Protected is why drivers need no change here either. See dmabuf.Protector.
+func (o *Overwritten) Protected(*dmabuf.Buffer) bool { return true }
 
 // Release gives the memory back to the original when the firewall has; if it does not, nobody gets it before Settle.
 func (o *Overwritten) Release(b *dmabuf.Buffer) {

@@ -77,11 +77,11 @@ func (d *decoder) export() *dmabuf.Buffer {
 
 // decode has the device write to a buffer of its own, without any attachment.
 func (d *decoder) decode(stream driver.Buffer, b *dmabuf.Buffer) error {
-	return d.into(stream, []dmabuf.Segment{b.Private.(*queued).seg})
+	return d.into(stream, driver.Buffer{Segs: []dmabuf.Segment{b.Private.(*queued).seg}, Protected: b.Protected()})
 }
 
-func (d *decoder) into(stream driver.Buffer, segs []dmabuf.Segment) error {
-	dest := driver.Frame(driver.NV12, driver.BT601Full, width, height, segs, 0)
+func (d *decoder) into(stream, to driver.Buffer) error {
+	dest := driver.Frame(driver.NV12, driver.BT601Full, width, height, to)
 	_, err := d.l.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: stream, Dest: &dest})
 	return err
 }
@@ -184,7 +184,11 @@ func TestPatched(t *testing.T) {
 		segs, err := p.MapAttachment(own, dmabuf.FromDevice)
 		must(t, err)
 		expect(t, m, b, "mapped by both", isDisplay, isDecoder)
-		must(t, d.into(stream, segs))
+		// A driver that does not look at the field uses the identity for ordinary memory.
+		if err := d.into(stream, driver.Mapped(own)); !errors.As(err, &job) || job.Result != driver.ResultFault || !job.Write {
+			t.Errorf("the decoder's other identity: %v, want a refused write", err)
+		}
+		must(t, d.into(stream, driver.Buffer{Segs: segs, Protected: p.Secure(b)}))
 		must(t, p.UnmapAttachment(own, dmabuf.FromDevice))
 		must(t, own.Detach())
 		expect(t, m, b, "unmapped by the decoder", isDisplay, 0)
@@ -219,6 +223,9 @@ func TestOverwritten(t *testing.T) {
 		}
 		_, err := sdp2015.Overwrite(fw, b)
 		must(t, err)
+		if !b.Protected() {
+			t.Error("the buffer does not say that it is protected")
+		}
 		if _, err := sdp2015.Overwrite(fw, b); !errors.Is(err, sdp2015.ErrSecure) {
 			t.Errorf("overwritten twice: %v", err)
 		}
@@ -283,7 +290,7 @@ func TestSMAF(t *testing.T) {
 			}
 		}
 		at("mapped by the decoder", 0, isDecoder)
-		must(t, d.into(stream, segs))
+		must(t, d.into(stream, driver.Mapped(writer)))
 		must(t, writer.Unmap(dmabuf.FromDevice))
 		at("decoded", 0, 0)
 		_, err = reader.Map(dmabuf.ToDevice)

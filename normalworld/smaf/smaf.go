@@ -193,6 +193,12 @@ func (d *Device) IsSecure(b *dmabuf.Buffer) (bool, error) {
 	return err == nil && h.ctx != nil, err
 }
 
+// Protected reports whether the buffer is secure, or has memory that is protected anyway. See dmabuf.Protector.
+func (d *Device) Protected(b *dmabuf.Buffer) bool {
+	h := b.Private.(*handle)
+	return h.ctx != nil || h.memory != nil && h.memory.Protected()
+}
+
 // SetSecure changes the secure flag (SMAF_IOC_SET_SECURE_FLAG). Memory that is there already is protected at once; when the flag goes,
 // memory comes back with nothing in it, as it does where it could be protected in part only. Mappings of the processor stay, and what
 // they touch is denied by the bus.

@@ -377,7 +377,13 @@ func TestCPU(t *testing.T) {
 	want(t, k.dev.SetSecure(b, false), smaf.ErrMapped)
 	must(t, v.Unmap())
 	// A mapping from before does not help once the flag is there and the module says no.
+	if !b.Protected() {
+		t.Error("a secure buffer does not say that it is protected")
+	}
 	must(t, k.dev.SetSecure(b, false))
+	if b.Protected() {
+		t.Error("a buffer whose flag has gone says that it is protected")
+	}
 	k.mod.cpu = false
 	must(t, k.dev.SetSecure(b, true))
 	want(t, m.Read(0, make([]byte, 4)), smaf.ErrCPU)

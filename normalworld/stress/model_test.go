@@ -22,10 +22,10 @@ func set(ids ...uint8) (m uint16) {
 // The reference model. It follows the documentation of the use cases (secureworld.DefaultConfig) and of the policies (package lab), and
 // knows nothing of how they are made.
 var (
-	// everybody reaches memory that is not protected: all identities that the board gives to masters, but not the crypto engine's
-	// identity for protected memory.
-	everybody = set(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDDMA,
-		bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP, bus.NSAIDCamera, bus.NSAIDEncoder, bus.NSAIDInput)
+	// everybody reaches memory that is not protected: all identities that the board gives to masters, but not those that engines have
+	// for protected memory.
+	everybody = set(bus.NSAIDDefault, bus.NSAIDPCI, bus.NSAIDHDLCD, bus.NSAIDCrypto, bus.NSAIDDMA, bus.NSAIDCLCD, bus.NSAIDVirtio, bus.NSAIDAP,
+		bus.NSAIDInput)
 	engine = set(bus.NSAIDCrypto, bus.NSAIDCryptoProtected)
 
 	byUseCase = map[heap.ID]access{

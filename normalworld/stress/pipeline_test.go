@@ -177,6 +177,18 @@ func (p *pipe) give(f *frame) {
 	f.es, f.yuv, f.rgb, f.stage = nil, nil, nil, 0
 }
 
+// memory is a buffer as a driver gives it to an engine.
+func (x *thing) memory() driver.Buffer {
+	return driver.Buffer{Segs: x.segs, Protected: x.buf.Protected()}
+}
+
+// first is the first n bytes of it.
+func (x *thing) first(n int) driver.Buffer {
+	b := x.memory()
+	b.Length = uint32(n)
+	return b
+}
+
 // submit starts a job between two buffers.
 func (p *pipe) submit(f *frame, src, dst *thing, dev *dmabuf.Device, start func() (*driver.Job, error)) error {
 	if err := p.begin(src, dev, dmabuf.ToDevice); err != nil {
@@ -227,9 +239,9 @@ func (p *pipe) advance(f *frame) (bool, error) {
 		f.yuv, err = p.buffer(uint64(driver.NV12.Size(c.Width, c.Height)))
 	case 3:
 		err = p.submit(f, f.es, f.yuv, p.devs[0], func() (*driver.Job, error) {
-			dest := driver.Frame(driver.NV12, driver.BT601Full, c.Width, c.Height, f.yuv.segs, 0)
+			dest := driver.Frame(driver.NV12, driver.BT601Full, c.Width, c.Height, f.yuv.memory())
 			return p.l.Decoder.Submit(&driver.DecodeJob{Codec: c.Codec, Dest: &dest,
-				Stream: driver.Buffer{Segs: f.es.segs, Length: uint32(len(s.Data))}})
+				Stream: f.es.first(len(s.Data))})
 		})
 	case 4:
 		p.drop(f.es)
@@ -237,9 +249,9 @@ func (p *pipe) advance(f *frame) (bool, error) {
 		f.rgb, err = p.buffer(uint64(driver.XRGB8888.Size(c.Width, c.Height)))
 	case 6:
 		err = p.submit(f, f.yuv, f.rgb, p.devs[1], func() (*driver.Job, error) {
-			src := driver.Frame(driver.NV12, driver.BT601Full, c.Width, c.Height, f.yuv.segs, 0)
+			src := driver.Frame(driver.NV12, driver.BT601Full, c.Width, c.Height, f.yuv.memory())
 			return p.l.Transform.Submit(&driver.TransformJob{Source: &src,
-				Dest: driver.Frame(driver.XRGB8888, driver.BT601Full, c.Width, c.Height, f.rgb.segs, 0)})
+				Dest: driver.Frame(driver.XRGB8888, driver.BT601Full, c.Width, c.Height, f.rgb.memory())})
 		})
 	case 7:
 		p.drop(f.yuv)

@@ -583,7 +583,19 @@ func (w *world) job(a, b *thing) {
 	}
 	from, to := a.allowed(w.policy), b.allowed(w.policy)
 	n := uint32(min(a.size, b.size))
-	src, dst := driver.Buffer{Segs: a.segs, Length: n}, driver.Buffer{Segs: b.segs, Length: n}
+	src, dst := a.first(int(n)), b.first(int(n))
+	if src.Protected != a.protected() || dst.Protected != b.protected() {
+		w.fatalf("%v is protected: %v; %v is protected: %v", a.buf, src.Protected, b.buf, dst.Protected)
+	}
+	if w.rnd.IntN(4) == 0 { // a kernel that programs engines as it likes
+		src.Protected, dst.Protected = w.rnd.IntN(2) == 0, w.rnd.IntN(2) == 0
+	}
+	as := func(own uint8, protected bool) uint8 {
+		if protected {
+			return own
+		}
+		return bus.NSAIDDefault
+	}
 	verdict := func(err error, reader, writer uint8) bool {
 		w.t.Helper()
 		may := from.read>>reader&1 != 0 && to.write>>writer&1 != 0
@@ -600,6 +612,19 @@ func (w *world) job(a, b *thing) {
 		}
 		return may
 	}
+	// engine judges a job of an engine whose own identity is for protected memory.
+	engine := func(err error, own uint8) bool {
+		w.t.Helper()
+		if src.Protected && !dst.Protected {
+			var j *driver.JobError
+			if !errors.As(err, &j) || j.Result != driver.ResultIdentity {
+				w.fatalf("from %v as protected to %v as ordinary: %v, want a refusal", a.buf, b.buf, err)
+			}
+			w.count["refused copy"]++
+			return false
+		}
+		return verdict(err, as(own, src.Protected), as(own, dst.Protected))
+	}
 	switch w.rnd.IntN(4) {
 	case 0:
 		w.what = "pl080"
@@ -611,9 +636,9 @@ func (w *world) job(a, b *thing) {
 	case 1:
 		w.what = "transform"
 		rows := n / 64
-		p := driver.Frame(driver.RGB565, driver.BT601Full, 32, rows, src.Segs, 0)
-		err := w.l.Transform.Run(&driver.TransformJob{Source: &p, Dest: driver.Frame(driver.RGB565, driver.BT601Full, 32, rows, dst.Segs, 0)})
-		if verdict(err, bus.NSAIDTransform, bus.NSAIDTransform) {
+		p := driver.Frame(driver.RGB565, driver.BT601Full, 32, rows, src)
+		err := w.l.Transform.Run(&driver.TransformJob{Source: &p, Dest: driver.Frame(driver.RGB565, driver.BT601Full, 32, rows, dst)})
+		if engine(err, bus.NSAIDTransform) {
 			w.part(a, b, uint64(n))
 		}
 	case 2:
@@ -621,15 +646,16 @@ func (w *world) job(a, b *thing) {
 		if !a.known {
 			return
 		}
-		dest := driver.Frame(driver.NV12, driver.BT601Full, 64, 32, dst.Segs, 0)
-		_, err := w.l.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: driver.Buffer{Segs: src.Segs, Length: uint32(len(w.stream))}, Dest: &dest})
+		src.Length = uint32(len(w.stream))
+		dest := driver.Frame(driver.NV12, driver.BT601Full, 64, 32, dst)
+		_, err := w.l.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: src, Dest: &dest})
 		if !bytes.HasPrefix(a.data, w.stream) {
 			if err == nil {
 				w.fatalf("something was decoded that is no JPEG")
 			}
 			return
 		}
-		if verdict(err, bus.NSAIDDecoder, bus.NSAIDDecoder) {
+		if engine(err, bus.NSAIDDecoder) {
 			w.put(b, w.picture, true)
 			w.count["decoded"]++
 		}
@@ -658,7 +684,7 @@ func (w *world) part(a, b *thing, n uint64) {
 	w.put(b, a.data[:n], a.known)
 	w.count[w.what]++
 	if a.protected() && !b.protected() {
-		w.count["copied to ordinary memory by "+w.what]++
+		w.fatalf("%v was copied to ordinary memory, %v", a.buf, b.buf)
 	}
 }
 

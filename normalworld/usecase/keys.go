@@ -62,9 +62,11 @@ func (r *run) cryptoKeys() (err error) {
 	}
 	defer func() { err = errors.Join(err, keys.close()) }()
 	iv := recordIV(0)
-	err = r.through(r.Crypto.Device, b, out, func(src, dst []dmabuf.Segment) error {
+	err = r.through(r.Crypto.Device, b, out, func(src, dst driver.Buffer) error {
+		src.Length = size
+		dst.Length = size
 		if err := r.Crypto.Run(&driver.CryptoJob{CBC: true, Slot: slot, Length: size, IV: iv,
-			Source: driver.Buffer{Segs: src, Length: size}, Dest: driver.Buffer{Segs: dst, Length: size}}); err != nil {
+			Source: src, Dest: dst}); err != nil {
 			return err
 		}
 		return r.look("wrapping", 0, b)
@@ -93,9 +95,10 @@ func (r *run) cryptoKeys() (err error) {
 	cipher.NewCBCEncrypter(block, iv[:]).CryptBlocks(want, want)
 	r.note(bytes.Equal(got, want), "what leaves protected memory is the keys under the wrapping key", "it is something else")
 	// Who has the wrong end of it: the engine does not hand them out in the clear, and no other engine reads them.
-	err = r.through(r.Decoder.Device, b, out, func(src, dst []dmabuf.Segment) error {
-		dest := driver.Frame(driver.NV12, 0, 16, 16, dst, 0)
-		_, err := r.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: driver.Buffer{Segs: src, Length: size}, Dest: &dest})
+	err = r.through(r.Decoder.Device, b, out, func(src, dst driver.Buffer) error {
+		src.Length = size
+		dest := driver.Frame(driver.NV12, 0, 16, 16, dst)
+		_, err := r.Decoder.Run(&driver.DecodeJob{Codec: driver.JPEG, Stream: src, Dest: &dest})
 		return err
 	})
 	var job *driver.JobError

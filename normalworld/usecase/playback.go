@@ -146,13 +146,14 @@ func (p *player) decoder() error {
 	if err != nil {
 		return err
 	}
-	segs, err := a.Map(dmabuf.FromDevice)
-	if err != nil {
+	if _, err := a.Map(dmabuf.FromDevice); err != nil {
 		return errors.Join(err, a.Detach())
 	}
+	record := driver.Mapped(a)
+	record.Length = metaSize
 	p.dec = media.NewVideo("decoder", p.Core, p.Pages, p.Decoder.Device, &media.DecodeWork{
 		Decoder: p.Decoder, Codec: p.clip.Codec, Format: driver.NV12, Colour: driver.BT601Full, Width: p.clip.Width, Height: p.clip.Height,
-		Meta: &driver.Buffer{Segs: segs, Length: metaSize}})
+		Meta: &record})
 	p.dec.Output.Size = uint64(p.clip.LargestSample())
 	p.dec.Capture.Size = uint64(driver.NV12.Size(p.clip.Width, p.clip.Height))
 	return nil
@@ -286,8 +287,9 @@ func (p *player) byEngine(i, frame int, s *Sample) (err error) {
 	}
 	job := &driver.CryptoJob{Decrypt: true, Counter64: true, Slot: uint32(p.key), Length: uint32(len(s.Data)), Parts: parts}
 	copy(job.IV[:], s.Protection.IV)
-	return p.through(p.Crypto.Device, p.in[i], p.es[i], func(src, dst []dmabuf.Segment) error {
-		job.Source, job.Dest = driver.Buffer{Segs: src, Length: job.Length}, driver.Buffer{Segs: dst, Length: job.Length}
+	return p.through(p.Crypto.Device, p.in[i], p.es[i], func(src, dst driver.Buffer) error {
+		job.Source, job.Dest = src, dst
+		job.Source.Length, job.Dest.Length = job.Length, job.Length
 		if err := p.Crypto.Run(job); err != nil {
 			return err
 		}
@@ -296,20 +298,18 @@ func (p *player) byEngine(i, frame int, s *Sample) (err error) {
 }
 
 // through maps two buffers for a device around f.
-func (r *run) through(dev dmabuf.Device, from, to *buffer, f func(src, dst []dmabuf.Segment) error) error {
+func (r *run) through(dev dmabuf.Device, from, to *buffer, f func(src, dst driver.Buffer) error) error {
 	a, err := from.Attach(dev)
 	if err != nil {
 		return err
 	}
-	src, err := a.Map(dmabuf.ToDevice)
-	if err != nil {
+	if _, err := a.Map(dmabuf.ToDevice); err != nil {
 		return errors.Join(err, a.Detach())
 	}
 	b, err := to.Attach(dev)
 	if err == nil {
-		var dst []dmabuf.Segment
-		if dst, err = b.Map(dmabuf.FromDevice); err == nil {
-			err = errors.Join(f(src, dst), b.Unmap(dmabuf.FromDevice))
+		if _, err = b.Map(dmabuf.FromDevice); err == nil {
+			err = errors.Join(f(driver.Mapped(a), driver.Mapped(b)), b.Unmap(dmabuf.FromDevice))
 		}
 		err = errors.Join(err, b.Detach())
 	}

@@ -133,11 +133,10 @@ func (r *run) recording() (err error) {
 		}
 	}()
 	queue := func(i int) error {
-		segs, err := atts[i].Map(dmabuf.FromDevice)
-		if err != nil {
+		if _, err := atts[i].Map(dmabuf.FromDevice); err != nil {
 			return err
 		}
-		p := driver.Frame(driver.NV12, driver.BT601Full, camWidth, camHeight, segs, 0)
+		p := driver.Frame(driver.NV12, driver.BT601Full, camWidth, camHeight, driver.Mapped(atts[i]))
 		pictures[&p] = i
 		return r.Camera.Queue(&p)
 	}
@@ -200,10 +199,10 @@ func (r *run) recording() (err error) {
 
 // encode makes the bitstream of a frame.
 func (r *run) encode(frame int, cam, small, stream *buffer) (length uint32, err error) {
-	err = r.through(r.Transform.Device, cam, small, func(src, dst []dmabuf.Segment) error {
-		s := driver.Frame(driver.NV12, driver.BT601Full, camWidth, camHeight, src, 0)
+	err = r.through(r.Transform.Device, cam, small, func(src, dst driver.Buffer) error {
+		s := driver.Frame(driver.NV12, driver.BT601Full, camWidth, camHeight, src)
 		if err := r.Transform.Run(&driver.TransformJob{
-			Source: &s, Dest: driver.Frame(driver.NV12, driver.BT601Full, recWidth, recHeight, dst, 0), Bilinear: true}); err != nil {
+			Source: &s, Dest: driver.Frame(driver.NV12, driver.BT601Full, recWidth, recHeight, dst), Bilinear: true}); err != nil {
 			return err
 		}
 		return errors.Join(r.look("scaling", frame, cam), r.look("scaling", frame, small))
@@ -211,9 +210,10 @@ func (r *run) encode(frame int, cam, small, stream *buffer) (length uint32, err 
 	if err != nil {
 		return 0, err
 	}
-	err = r.through(r.Encoder.Device, small, stream, func(src, dst []dmabuf.Segment) error {
+	err = r.through(r.Encoder.Device, small, stream, func(src, dst driver.Buffer) error {
+		dst.Length = recStream
 		length, err = r.Encoder.Run(&driver.EncodeJob{
-			Source: driver.Frame(driver.NV12, driver.BT601Full, recWidth, recHeight, src, 0), Stream: driver.Buffer{Segs: dst, Length: recStream}, Quality: recQuality})
+			Source: driver.Frame(driver.NV12, driver.BT601Full, recWidth, recHeight, src), Stream: dst, Quality: recQuality})
 		if err != nil {
 			return err
 		}
@@ -225,9 +225,10 @@ func (r *run) encode(frame int, cam, small, stream *buffer) (length uint32, err 
 // export encrypts a bitstream into normal memory, and reads it there.
 func (r *run) export(frame int, length, slot uint32, stream, out *buffer) error {
 	whole := (length + aes.BlockSize - 1) &^ (aes.BlockSize - 1)
-	err := r.through(r.Crypto.Device, stream, out, func(src, dst []dmabuf.Segment) error {
+	err := r.through(r.Crypto.Device, stream, out, func(src, dst driver.Buffer) error {
+		src.Length, dst.Length = whole, whole
 		if err := r.Crypto.Run(&driver.CryptoJob{CBC: true, Slot: slot, Length: whole, IV: recordIV(frame),
-			Source: driver.Buffer{Segs: src, Length: whole}, Dest: driver.Buffer{Segs: dst, Length: whole}}); err != nil {
+			Source: src, Dest: dst}); err != nil {
 			return err
 		}
 		return errors.Join(r.look("encrypting", frame, stream), r.look("encrypting", frame, out))

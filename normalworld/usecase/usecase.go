@@ -31,8 +31,8 @@ const (
 // Names are all of them.
 var Names = []Name{Playback, TrustedUI, Recording, CryptoKeys}
 
-// Masters are those that a spy asks: all that the board has.
-var Masters = []uint8{bus.NSAIDAP, bus.NSAIDDMA, bus.NSAIDVirtio, bus.NSAIDPCI, bus.NSAIDCrypto, bus.NSAIDCryptoProtected, bus.NSAIDDecoder,
+// Masters are those that a spy asks: all that the board has. NSAIDDefault is what the engines are to normal memory.
+var Masters = []uint8{bus.NSAIDAP, bus.NSAIDDMA, bus.NSAIDVirtio, bus.NSAIDPCI, bus.NSAIDDefault, bus.NSAIDCrypto, bus.NSAIDCryptoProtected, bus.NSAIDDecoder,
 	bus.NSAIDTransform, bus.NSAIDHDLCD, bus.NSAIDCamera, bus.NSAIDEncoder}
 
 // Spy accesses memory as a master does, through the bus.
@@ -263,8 +263,9 @@ func (r *run) alloc(name string, size uint64, from *heap.Heap) (*buffer, error) 
 func (r *run) expected(b *buffer) access {
 	switch {
 	case b.normal:
-		all := set(Masters...)
-		return access{all &^ set(bus.NSAIDCryptoProtected), all &^ set(bus.NSAIDCryptoProtected)}
+		// Open to all, but for identities that are for protected memory only: engines reach normal memory as NSAID 0.
+		all := set(Masters...) &^ set(bus.NSAIDCryptoProtected, bus.NSAIDDecoder, bus.NSAIDTransform, bus.NSAIDCamera, bus.NSAIDEncoder)
+		return access{all, all}
 	case r.Options.Policy != lab.Map:
 		return useCases[r.id]
 	}

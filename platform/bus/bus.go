@@ -55,7 +55,8 @@ const (
 	NSAIDEncoder   = 11
 	NSAIDInput     = 12
 	// NSAIDCryptoProtected is the crypto engine's second identity: it has access to protected memory that admits the engine, and to no
-	// other. Arm's TZMP1 gives masters such identities for protected content.
+	// other. Arm's TZMP1 gives masters such identities for protected content. Those of decoder, transform, camera and encoder are of this
+	// kind, too: with ordinary memory they are NSAIDDefault.
 	NSAIDCryptoProtected = 13
 )
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"gatehouse/devices/engine"
 	"gatehouse/devices/tzc400"
 	"gatehouse/platform/bus"
 	"gatehouse/platform/event"
@@ -88,6 +89,11 @@ func (b *Board) Map(r bus.Region) {
 func (b *Board) Attach(d bus.Device) {
 	b.T.Helper()
 	b.Map(bus.Region{Name: "engine", Base: EngineBase, Size: 0x1000, Dev: d})
+}
+
+// Ports are those of an engine.
+func (b *Board) Ports(nsaid uint8) engine.Ports {
+	return engine.Ports{Protected: b.Port(nsaid), Ordinary: b.Port(bus.NSAIDDefault)}
 }
 
 // Port is the port of a master.
@@ -214,10 +220,13 @@ const (
 	List64 = 2
 )
 
+// Protected is the bit of the register KIND that picks the engine's own identity.
+const Protected = 1 << 8
+
 // Memory is a buffer as a driver knows it.
 type Memory struct {
 	Addr   uint64 // of the memory, or of its list
-	Kind   uint32
+	Kind   uint32 // with Protected, or without
 	Pieces []Piece
 	Tables []Piece
 }
@@ -227,6 +236,12 @@ func (b *Board) Flat(n int) Memory {
 	at := b.Alloc(n, 4096, false)
 	b.Alloc(0, 4096, false)
 	return Memory{Addr: at, Pieces: []Piece{{at, n}}}
+}
+
+// Shut is the same memory, for the engine's own identity.
+func (m Memory) Shut() Memory {
+	m.Kind |= Protected
+	return m
 }
 
 // Scatter gives n bytes in random pieces of at most largest bytes each, and a random list of them.
