@@ -88,6 +88,7 @@ func TestCompareErrors(t *testing.T) {
 		{[]string{"-lifetime", "1000"}, "-lifetime 1000: want"},
 		{[]string{"-inflight", "5"}, "-inflight 5: want"},
 		{[]string{"-workload", "playback", "-inflight", "17"}, "-inflight 17: want"},
+		{[]string{"-workload", "playback", "-inflight", "1"}, "-inflight 1: want 2 to"},
 		{[]string{"-period", "0s"}, "-period"},
 		{[]string{"-period", "5"}, "-period"},
 		{[]string{"-movable", "100"}, "-movable 100: want"},

@@ -94,8 +94,9 @@ func (w *Workload) Check() error {
 		return bad("movable", "%d: want 0 to 90 percent", w.Movable)
 	}
 	if w.Kind == Playback {
-		if w.InFlight < 1 || w.InFlight > maxInFlight {
-			return bad("inflight", "%d: want 1 to %d buffers between two stages", w.InFlight, maxInFlight)
+		// The display has one picture on the screen, and takes another before it gives that back.
+		if w.InFlight < 2 || w.InFlight > maxInFlight {
+			return bad("inflight", "%d: want 2 to %d buffers between two stages", w.InFlight, maxInFlight)
 		}
 		return nil
 	}
