@@ -49,8 +49,8 @@ type rule struct {
 
 // The drawing area, in units of the SVG.
 const (
-	plotWidth, plotHeight                    = 680.0, 330.0
-	plotLeft, plotRight, plotTop, plotBottom = 66.0, 16.0, 14.0, 48.0
+	plotWidth, plotHeight                    = 520.0, 310.0
+	plotLeft, plotRight, plotTop, plotBottom = 64.0, 28.0, 16.0, 46.0
 )
 
 // place maps a value to 0..1.

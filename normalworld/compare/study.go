@@ -290,10 +290,10 @@ func (s *Study) bars(caption, title string, of func(c *Cell) float64) figure {
 	s.each(func(abi lab.ABI, p lab.Policy) {
 		v := of(s.Report.Cell(abi, p))
 		top = max(top, v)
-		b.items = append(b.items, bar{string(p), class(abi, p), v, string(abi) + " " + digits(v), name(abi, p) + ": " + digits(v)})
+		b.items = append(b.items, bar{string(p), class(abi, p), v, digits(v), name(abi, p) + ": " + digits(v)})
 	})
 	b.y = linear(title, func(v float64) string { return strconv.FormatFloat(round(v), 'f', -1, 64) }, top*1.08)
-	return figure{caption, b.svg()}
+	return figure{fmt.Sprintf("%s Bars: %s.", caption, joined(s.abis, ", then ")), b.svg()}
 }
 
 // abi asks what FF-A costs over the SMC ABI.
