@@ -72,7 +72,7 @@ func (o *sdpOptions) register(c *call) {
 	})
 	f.StringVar(&o.heap, "heap", "", "`NAME` the dma-heap of the buffers (that of the use case)")
 	f.IntVar(&o.frames, "frames", 0, "`N` frames to process (those of the clip)")
-	f.IntVar(&o.buffers, "buffers", 2, "`N` buffers between two stages, 1 to 16")
+	f.IntVar(&o.buffers, "buffers", 2, "`N` buffers between two stages, 2 to 16")
 	f.StringVar(&o.clip, "clip", "", "`FILE` what is played (the bundled clip)")
 	f.BoolVar(&o.engine, "engine", false, "decrypt with the crypto engine and a wrapped key, not in a trusted application")
 	f.StringVar(&o.pin, "pin", "2580", "`DIGITS` what is typed, for trusted-ui")
@@ -97,8 +97,8 @@ func sdp(c *call) (int, error) {
 	switch {
 	case o.frames < 0:
 		return 0, fmt.Errorf("-frames %d: want 1 or more", o.frames)
-	case o.buffers < 1 || o.buffers > 16:
-		return 0, fmt.Errorf("-buffers %d: want 1 to 16", o.buffers)
+	case o.buffers < 2 || o.buffers > 16:
+		return 0, fmt.Errorf("-buffers %d: want 2 to 16", o.buffers)
 	case o.pin == "" || strings.Trim(o.pin, "0123456789") != "":
 		return 0, fmt.Errorf("-pin %s: want digits", o.pin)
 	case o.out != "" && !strings.EqualFold(filepath.Ext(o.out), ".png"):

@@ -115,6 +115,7 @@ func TestSDPErrors(t *testing.T) {
 		{2, "-usecase", []string{"-usecase", "video"}},
 		{2, "-frames", []string{"-frames", "-1"}},
 		{2, "-buffers", []string{"-buffers", "17"}},
+		{2, "-buffers", []string{"-buffers", "1"}},
 		{2, "-heap", []string{"-heap", "nowhere"}},
 		{2, "-heap", []string{"-heap", "linaro,secure-heap", "-engine"}},
 		{2, "-heap", []string{"-heap", "linaro,secure-heap", "-policy", "static"}},

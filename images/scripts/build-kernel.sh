@@ -36,7 +36,10 @@ rm -f "$out/complete"
 apt=(-q -o "Dir::State=$work/state" -o Dir::State::status=/dev/null -o "Dir::Cache=$work/cache" -o APT::Sandbox::User= -o Acquire::Languages=none
 	-o Acquire::Retries=3)
 if [ -n "$release" ]; then
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" >"$work/sources/release.list"
+	# The archive that the machine itself takes its packages from.
+	archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -v security | sort -u | head -n 1)
+	[ -n "$archive" ] || { echo "apt has no sources: want those of Debian" >&2; exit 1; }
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $release main" >"$work/sources/release.list"
 	apt+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/sources")
 fi
 apt-get "${apt[@]}" update >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }

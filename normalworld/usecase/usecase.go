@@ -53,7 +53,7 @@ type Options struct {
 	UseCase Name
 	// Frames is how many frames are processed (those of the clip, or 24).
 	Frames int
-	// InFlight is how many buffers there are between two stages, 1 to 16 (2). Under the policies buffer and map each of them may take one of
+	// InFlight is how many buffers there are between two stages, 1 to 16 (2); playback needs 2. Under the policies buffer and map each of them may take one of
 	// the controller's eight regions.
 	InFlight int
 	// Heap is the dma-heap that the buffers come from (that of the use case).
@@ -179,6 +179,8 @@ func Run(l *lab.Lab, o Options) (*Result, error) {
 		return nil, fmt.Errorf("%w %q: want one of %v", ErrOption, o.UseCase, Names)
 	case o.InFlight < 0 || o.InFlight > 16:
 		return nil, fmt.Errorf("%w: %d buffers in flight: want 1 to 16", ErrOption, o.InFlight)
+	case o.UseCase == Playback && o.InFlight == 1:
+		return nil, fmt.Errorf("%w: 1 buffer in flight: the display shows one picture while it waits for the next, which takes 2", ErrOption)
 	case o.Frames < 0 || o.Frames > 1_000_000:
 		return nil, fmt.Errorf("%w: %d frames: want 1 to 1000000", ErrOption, o.Frames)
 	}

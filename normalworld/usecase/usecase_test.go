@@ -195,7 +195,7 @@ func TestWrongHeap(t *testing.T) {
 func TestOptions(t *testing.T) {
 	m, l := boot(t, lab.FFA, lab.Pool, usecase.Playback)
 	for _, bad := range []usecase.Options{
-		{UseCase: "x"}, {UseCase: usecase.Playback, Frames: -1}, {UseCase: usecase.Playback, InFlight: 17}, {UseCase: usecase.Playback, Heap: "none"},
+		{UseCase: "x"}, {UseCase: usecase.Playback, Frames: -1}, {UseCase: usecase.Playback, InFlight: 1}, {UseCase: usecase.Playback, InFlight: 17}, {UseCase: usecase.Playback, Heap: "none"},
 		{UseCase: usecase.Playback, Engine: true, DeviceKey: []byte("short")}, {UseCase: usecase.TrustedUI, PIN: "12x", Key: m.Key},
 	} {
 		if _, err := usecase.Run(l, bad); !errors.Is(err, usecase.ErrOption) {
