@@ -184,23 +184,48 @@ func comparison(c *call) (int, error) {
 	return statusOK, nil
 }
 
-// createAll creates the files whose names are not empty.
+// createAll creates the files whose names are not empty, all of them or none: what stood in a file is lost only when every one of them
+// can be written.
 func createAll(flags, paths []string) (files []*os.File, err error) {
+	var made []string // those that were not there
 	for i, path := range paths {
 		var f *os.File
 		if path != "" {
-			if f, err = os.Create(path); err != nil {
-				for _, f := range files {
-					if f != nil {
-						f.Close()
-					}
-				}
-				return nil, fileError(flags[i], path, err)
+			_, missing := os.Lstat(path)
+			if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666); err != nil {
+				err = fileError(flags[i], path, err)
+				break
+			}
+			if missing != nil {
+				made = append(made, path)
 			}
 		}
 		files = append(files, f)
 	}
-	return files, nil
+	for i, f := range files {
+		switch {
+		case f == nil:
+		case err != nil:
+			f.Close()
+		default:
+			if terr := f.Truncate(0); terr != nil && !isDevice(f) {
+				err = fileError(flags[i], paths[i], terr)
+			}
+		}
+	}
+	if err == nil {
+		return files, nil
+	}
+	for _, path := range made {
+		_ = os.Remove(path) // the error is about another file
+	}
+	return nil, err
+}
+
+// isDevice reports whether a file is one that has no size, such as /dev/stdout on a pipe.
+func isDevice(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && !st.Mode().IsRegular()
 }
 
 // compareMachine makes the machine of a cell.

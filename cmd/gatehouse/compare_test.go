@@ -109,3 +109,22 @@ func TestCompareErrors(t *testing.T) {
 		}
 	}
 }
+
+// Where one output file cannot be written none is touched.
+func TestCompareFilesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old.json"), filepath.Join(dir, "new.csv")
+	if err := os.WriteFile(old, []byte("kept"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := gatehouse("compare", "-frames", "2", "-json", old, "-csv", fresh, "-html", filepath.Join(dir, "none", "x.html"))
+	if r.status != statusUsage || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "-html") {
+		t.Errorf("status %d, %q", r.status, r.stderr)
+	}
+	if data, err := os.ReadFile(old); err != nil || string(data) != "kept" {
+		t.Errorf("the file that was there: %q, %v", data, err)
+	}
+	if _, err := os.Stat(fresh); err == nil {
+		t.Error("a new file is left over")
+	}
+}
