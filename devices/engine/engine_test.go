@@ -62,7 +62,7 @@ func (copier) Run(j *engine.Job) engine.Result {
 		out.Data = append(out.Data, ^in.Data[i])
 	}
 	if len(j.Buffers) > 2 {
-		j.Buffers[2].Data = []byte("tail")
+		j.Buffers[2].Data = []byte("tail")[:min(4, j.Buffers[2].Size())]
 	}
 	j.Results[3] = 0x1234
 	return engine.OK
