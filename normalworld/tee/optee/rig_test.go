@@ -160,8 +160,10 @@ func (r *rig) probe(change ...func(*optee.Config)) error {
 			return err
 		}
 		if r.bus, err = armffa.Probe(r.k, r.tx, r.tx+page); err != nil {
-			r.sub.FreePages(r.tx, 2)
-			r.tx = 0
+			if r.bus == nil { // else the secure world has the pages still, until Remove
+				r.sub.FreePages(r.tx, 2)
+				r.tx = 0
+			}
 			return err
 		}
 		cfg.Bus = r.bus
